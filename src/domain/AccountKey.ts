@@ -1,0 +1,58 @@
+/**
+ * Which login is meant: a provider and one of its buckets.
+ *
+ * A value with structural equality everywhere inside. The text `provider:bucket` exists only at the edges (arguments,
+ * messages), and is read back without loss: a colon or percent sign in the provider's name is percent-encoded.
+ */
+import { Schema, SchemaTransformation } from "effect"
+
+const Name = Schema.NonEmptyString.check(
+  Schema.isMaxLength(200),
+  Schema.makeFilter((name) => name.isWellFormed() || "a name must be well-formed Unicode"),
+  Schema.makeFilter((name) => !/\p{Cc}/u.test(name) || "a name must not hold control characters"),
+)
+
+/** The name of a provider, as configured. 1 to 200 characters, none of them a control character. */
+export const ProviderName = Name
+
+/** The name of one of several logins at a provider. 1 to 200 characters, none of them a control character. */
+export const BucketName = Name
+
+/** The bucket that is meant when none is named. */
+export const defaultBucket = "default"
+
+/** A provider and a bucket. */
+export class AccountKey extends Schema.Class<AccountKey>("AccountKey")({
+  provider: ProviderName,
+  bucket: BucketName,
+}) {
+  /** `provider` for the default bucket, otherwise `provider:bucket`. */
+  override toString(): string {
+    const provider = this.provider.replaceAll("%", "%25").replaceAll(":", "%3A")
+    return this.bucket === defaultBucket ? provider : `${provider}:${this.bucket}`
+  }
+}
+
+/** An account from names that are already known to be valid; the bucket defaults to `default`. */
+export const make = (provider: string, bucket: string = defaultBucket): AccountKey =>
+  AccountKey.make({ provider, bucket })
+
+const split = (text: string) => {
+  const colon = text.indexOf(":")
+  const provider = colon === -1 ? text : text.slice(0, colon)
+  return {
+    provider: provider.replace(/%(3a|25)/gi, (_, hex) => (hex === "25" ? "%" : ":")),
+    bucket: colon === -1 ? defaultBucket : text.slice(colon + 1),
+  }
+}
+
+/** Reads what {@link AccountKey.toString} writes. */
+export const AccountKeyFromString = Schema.String.pipe(
+  Schema.decodeTo(
+    AccountKey,
+    SchemaTransformation.transform({
+      decode: split,
+      encode: ({ bucket, provider }) => AccountKey.make({ provider, bucket }).toString(),
+    }),
+  ),
+)

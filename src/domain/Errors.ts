@@ -1,0 +1,226 @@
+/**
+ * Every error that a caller of the broker can act on, in this process or at the other end of a socket.
+ *
+ * Fields hold values, never prose from outside, so that no message can carry a secret or an escape sequence. `detail`,
+ * where there is one, is a sentence of our own. Each message says what happened and what to do next.
+ */
+import { Duration, Schema } from "effect"
+import { AccountKey } from "./AccountKey.ts"
+import { printable } from "./RemoteText.ts"
+
+const sessionId = Schema.String
+const login = (account: AccountKey) => `tokenkeep login ${printable(account.toString())}`
+const inSeconds = (duration: Duration.Duration) => `${Math.ceil(Duration.toSeconds(duration))} s`
+
+// Sessions
+
+/** No session has this id: it never existed, was completed, cancelled or swept. */
+export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("SessionNotFound", { sessionId }) {
+  override get message(): string {
+    return "There is no such login session: it was completed, cancelled, or too old. Begin a new login."
+  }
+}
+
+/** The session was already taken: a session is good for one attempt. */
+export class SessionUsed extends Schema.TaggedError<SessionUsed>()("SessionUsed", { sessionId }) {
+  override get message(): string {
+    return "This login session was already used. A session is good for one attempt; begin a new login."
+  }
+}
+
+/** The session, or the device code in it, is past its life. */
+export class SessionExpired extends Schema.TaggedError<SessionExpired>()("SessionExpired", { sessionId }) {
+  override get message(): string {
+    return "This login session has expired before access was granted. Begin a new login."
+  }
+}
+
+/** The session was begun by another peer. */
+export class PeerMismatch extends Schema.TaggedError<PeerMismatch>()("PeerMismatch", { sessionId }) {
+  override get message(): string {
+    return "This login session belongs to another peer. Begin a login of your own."
+  }
+}
+
+/** The person, or the authorization server on their behalf, said no (RFC 6749 section 4.1.2.1 `access_denied`). */
+export class AccessDenied extends Schema.TaggedError<AccessDenied>()("AccessDenied", { sessionId }) {
+  override get message(): string {
+    return "Access was denied at the provider. Nothing was stored; begin a new login if that was a mistake."
+  }
+}
+
+// One poll of a device code (RFC 8628 section 3.5)
+
+/** The person has not finished yet; poll again after the interval. */
+export class AuthorizationPending extends Schema.TaggedError<AuthorizationPending>()("AuthorizationPending", {}) {
+  override get message(): string {
+    return "The person has not yet granted access. Ask again after the interval."
+  }
+}
+
+/** As {@link AuthorizationPending}, and the interval grows by five seconds for good. */
+export class SlowDown extends Schema.TaggedError<SlowDown>()("SlowDown", {}) {
+  override get message(): string {
+    return "The provider asks to be polled less often. Add five seconds to the interval."
+  }
+}
+
+// Flows
+
+/** The login could not be begun. */
+export class FlowInitiationFailed extends Schema.TaggedError<FlowInitiationFailed>()("FlowInitiationFailed", {
+  detail: Schema.String,
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/** The authorization code could not be exchanged for a token. */
+export class ExchangeFailed extends Schema.TaggedError<ExchangeFailed>()("ExchangeFailed", { detail: Schema.String }) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/** Waiting for the grant came to an end without one. */
+export class PollFailed extends Schema.TaggedError<PollFailed>()("PollFailed", { detail: Schema.String }) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+// Tokens
+
+/** Nobody has logged in to this account. */
+export class TokenNotFound extends Schema.TaggedError<TokenNotFound>()("TokenNotFound", { account: AccountKey }) {
+  override get message(): string {
+    return `Nobody is logged in as ${printable(this.account.toString())}. Log in on the host: ${login(this.account)}`
+  }
+}
+
+/** The token is, or soon will be, expired, and the provider gave no refresh token with it. */
+export class RefreshNotAvailable extends Schema.TaggedError<RefreshNotAvailable>()("RefreshNotAvailable", {
+  account: AccountKey,
+}) {
+  override get message(): string {
+    return `The provider gave no refresh token for ${printable(this.account.toString())}. Log in again on the host: ${login(this.account)}`
+  }
+}
+
+/** Refreshing did not work this time; the login is kept. */
+export class RefreshFailed extends Schema.TaggedError<RefreshFailed>()("RefreshFailed", {
+  account: AccountKey,
+  detail: Schema.String,
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/** The provider says that a person must log in again (RFC 6749 section 5.2 `invalid_grant`). */
+export class ReauthRequired extends Schema.TaggedError<ReauthRequired>()("ReauthRequired", { account: AccountKey }) {
+  override get message(): string {
+    return `The provider wants a new login for ${printable(this.account.toString())}. Log in again on the host: ${login(this.account)}`
+  }
+}
+
+/** Too many requests: of one connection, of refreshes of one account, or by the provider's own word. */
+export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
+  retryAfter: Schema.DurationFromMillis,
+}) {
+  override get message(): string {
+    return `Too many requests. Nothing was lost; try again in ${inSeconds(this.retryAfter)}.`
+  }
+}
+
+// Providers
+
+/** A login was asked for at a provider that is not configured. */
+export class ProviderNotConfigured extends Schema.TaggedError<ProviderNotConfigured>()("ProviderNotConfigured", {
+  provider: Schema.String,
+}) {
+  override get message(): string {
+    return `No provider is called ${printable(this.provider)}. See the configured ones with: tokenkeep provider list`
+  }
+}
+
+/** A stored token belongs to a provider that is no longer configured, so that it cannot be refreshed. */
+export class ProviderNotFound extends Schema.TaggedError<ProviderNotFound>()("ProviderNotFound", {
+  provider: Schema.String,
+}) {
+  override get message(): string {
+    return `No provider is called ${printable(this.provider)}, so its tokens cannot be refreshed. Add it again with: tokenkeep provider add`
+  }
+}
+
+// Requests and rights
+
+/** The request makes no sense: an unknown operation, a missing field, an operation that does not suit the flow. */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", { detail: Schema.String }) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/** The peer may not connect, or asks for what is outside its grant. */
+export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", {}) {
+  override get message(): string {
+    return "This peer is not allowed to do that. The person who runs the host can change it."
+  }
+}
+
+/** The operation is not part of the peer's grant. */
+export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {}) {
+  override get message(): string {
+    return "This operation is not granted to this peer, or what it asks for does not exist."
+  }
+}
+
+/** The request was cancelled by its own peer. */
+export class Cancelled extends Schema.TaggedError<Cancelled>()("Cancelled", {}) {
+  override get message(): string {
+    return "The request was cancelled."
+  }
+}
+
+// The host's own trouble
+
+/** A file of ours is there, but what is in it cannot be understood. It is left as it is. */
+export class StoreCorrupt extends Schema.TaggedError<StoreCorrupt>()("StoreCorrupt", { path: Schema.String }) {
+  override get message(): string {
+    return `The file ${printable(this.path)} is damaged. It was left as it is; look at it, or move it away and log in again.`
+  }
+}
+
+/** A file or folder of ours could not be read or written. */
+export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
+  path: Schema.String,
+  operation: Schema.Literals(["read", "write"]),
+}) {
+  override get message(): string {
+    return `Could not ${this.operation} ${printable(this.path)}. Nothing was lost; check that the folder exists, is yours and is not full.`
+  }
+}
+
+/** The host at the other end of the socket had trouble of its own; its own log says more. */
+export class HostFailure extends Schema.TaggedError<HostFailure>()("HostFailure", {}) {
+  override get message(): string {
+    return "The host could not answer because of trouble of its own. Its log, or tokenkeep status on the host, says more."
+  }
+}
+
+/** There is no host at the other end of the socket, or no longer the same one. */
+export class HostUnreachable extends Schema.TaggedError<HostUnreachable>()("HostUnreachable", {
+  detail: Schema.String,
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/** Trouble of the host's own, whichever kind: nothing that the caller did, and nothing that it can mend. */
+export type HostError = StoreCorrupt | StoreUnavailable | HostFailure | HostUnreachable
+
+/** What can be wrong with a session that a caller names. */
+export type SessionError = SessionNotFound | SessionUsed | SessionExpired | PeerMismatch
