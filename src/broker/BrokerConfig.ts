@@ -1,0 +1,37 @@
+/**
+ * Everything about the broker that can be set, with its default. The only place that knows where things are kept, and
+ * together with its environment layer the only one that reads the environment.
+ */
+import { Context, Duration, Layer } from "effect"
+
+export interface Settings {
+  /** The file with the provider records. */
+  readonly configFile: string
+  /** The folder with one file per account. */
+  readonly accountsDirectory: string
+  /** Where `tokenkeep serve` listens unless told otherwise. */
+  readonly socketPath: string
+  /** The life of a login session. Default: 10 minutes. */
+  readonly sessionLifetime: Duration.Duration
+  /** At least this much validity is left in a token that is handed out, if refreshing can give it. Default: 30 s. */
+  readonly minimumValidity: Duration.Duration
+  /** At most one refresh of an account in this time, or in half the token's life if that is shorter. Default: 30 s. */
+  readonly refreshCooldown: Duration.Duration
+}
+
+/** The settings of one broker. */
+export class BrokerConfig extends Context.Service<BrokerConfig, Settings>()("tokenkeep/broker/BrokerConfig") {
+  /** The default settings, with every path under one folder. */
+  static readonly defaults = (home: string): Settings => ({
+    configFile: `${home}/config.json`,
+    accountsDirectory: `${home}/accounts`,
+    socketPath: `${home}/host.sock`,
+    sessionLifetime: Duration.minutes(10),
+    minimumValidity: Duration.seconds(30),
+    refreshCooldown: Duration.seconds(30),
+  })
+
+  /** Settings in the program: everything under `home`, except for what is overridden. */
+  static readonly layer = (home: string, overrides: Partial<Settings> = {}): Layer.Layer<BrokerConfig> =>
+    Layer.succeed(this, { ...this.defaults(home), ...overrides })
+}

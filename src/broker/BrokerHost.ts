@@ -1,0 +1,284 @@
+/**
+ * The {@link Broker} of the host: the one that has the refresh tokens.
+ */
+import { DateTime, Deferred, Duration, Effect, Layer, Option, Redacted, type Scope } from "effect"
+import { SecureRandom } from "effect/crypto"
+import type { AccountKey } from "../domain/AccountKey.ts"
+import {
+  AccessDenied,
+  ExchangeFailed,
+  FlowInitiationFailed,
+  InvalidRequest,
+  PollFailed,
+  SessionExpired,
+  TokenNotFound,
+} from "../domain/Errors.ts"
+import type { FlowType } from "../domain/Session.ts"
+import { isFresh, type PublicToken, type StoredToken, toPublic } from "../domain/Token.ts"
+import * as BrowserRedirect from "../oauth/BrowserRedirect.ts"
+import * as DeviceCode from "../oauth/DeviceCode.ts"
+import { LoopbackListener, type PortsTaken } from "../oauth/LoopbackListener.ts"
+import { OAuthClient } from "../oauth/OAuthClient.ts"
+import * as PkceRedirect from "../oauth/PkceRedirect.ts"
+import type { Provider } from "../oauth/Provider.ts"
+import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
+import { AccountLock } from "./AccountLock.ts"
+import { Broker, type InitiatedLogin } from "./Broker.ts"
+import { BrokerConfig } from "./BrokerConfig.ts"
+import { CurrentPeer } from "./CurrentPeer.ts"
+import type { LoginInProgress, WaitFailure } from "./LoginInProgress.ts"
+import { Providers } from "./Providers.ts"
+import { Refresher } from "./Refresher.ts"
+import { Sessions } from "./Sessions.ts"
+import { TokenStore } from "./TokenStore.ts"
+
+/** How long an answer to `poll` may wait for a provider call that is under way. */
+const pollPatience = Duration.seconds(15)
+
+/** How often it is worth asking how a browser login goes; nothing outside this machine is asked. */
+const browserInterval = Duration.seconds(1)
+
+type Begun = Omit<InitiatedLogin, "sessionId" | "expiresIn"> & {
+  readonly login: LoginInProgress
+  readonly expiresIn?: Duration.Duration
+}
+
+export const layer = Layer.effect(
+  Broker,
+  Effect.gen(function* () {
+    const config = yield* BrokerConfig
+    const sessions = yield* Sessions
+    const store = yield* TokenStore
+    const providers = yield* Providers
+    const refresher = yield* Refresher
+    const lock = yield* AccountLock
+    const client = yield* OAuthClient
+    const listener = yield* LoopbackListener
+    const random = yield* SecureRandom.SecureRandom
+
+    const publicFieldsOf = (account: AccountKey) =>
+      providers.get(account.provider).pipe(
+        Effect.map((provider) => provider.publicFields),
+        // A token outlives its provider's record; then none of its extra fields is known to be harmless.
+        Effect.catchTag("ProviderNotConfigured", () => Effect.succeed([])),
+      )
+
+    const publish = Effect.fnUntraced(function* (account: AccountKey, token: StoredToken) {
+      return toPublic(token, yield* publicFieldsOf(account))
+    })
+
+    const keep = Effect.fnUntraced(function* (account: AccountKey, token: StoredToken) {
+      yield* lock.withLock(account)(store.set(account, token))
+      return yield* publish(account, token)
+    })
+
+    /** Waits for the grant in the session's scope and leaves the outcome for `poll`. */
+    const waitFor = Effect.fnUntraced(function* (settled: Effect.Effect<PublicToken, WaitFailure>) {
+      const outcome = yield* Deferred.make<PublicToken, WaitFailure>()
+      yield* settled.pipe(
+        Effect.onExit((exit) => Deferred.done(outcome, exit)),
+        Effect.exit,
+        Effect.forkScoped,
+      )
+      return outcome
+    })
+
+    type Begin = (
+      account: AccountKey,
+      provider: Provider,
+      redirectUri: string | undefined,
+    ) => Effect.Effect<
+      Begun,
+      ProviderFailure | PortsTaken,
+      OAuthClient | LoopbackListener | SecureRandom.SecureRandom | Scope.Scope
+    >
+
+    const begin: { readonly [flow in FlowType]: Begin } = {
+      pkce_redirect: Effect.fnUntraced(function* (_, provider, redirectUri) {
+        const { authorizationUrl, redeem } = yield* PkceRedirect.begin(provider, redirectUri)
+        return {
+          flowType: "pkce_redirect",
+          authUrl: authorizationUrl,
+          device: Option.none(),
+          pollInterval: browserInterval,
+          login: { _tag: "pkce_redirect", redeem },
+        }
+      }),
+
+      device_code: Effect.fnUntraced(function* (account, provider) {
+        const login = yield* DeviceCode.begin(provider)
+        const { activity, expiresIn, granted, interval, userCode, verificationUri, verificationUriComplete } = login
+        const outcome = yield* waitFor(Effect.flatMap(granted, (token) => keep(account, token)))
+        return {
+          flowType: "device_code",
+          authUrl: Option.getOrElse(verificationUriComplete, () => verificationUri),
+          device: Option.some({ userCode, verificationUri, verificationUriComplete }),
+          pollInterval: yield* interval,
+          expiresIn,
+          login: { _tag: "device_code", outcome, interval, idle: activity.idle },
+        }
+      }),
+
+      browser_redirect: Effect.fnUntraced(function* (account, provider, redirectUri) {
+        const { activity, authorizationUrl, settle } = yield* BrowserRedirect.begin(provider, redirectUri)
+        const outcome = yield* waitFor(settle((token) => keep(account, token)))
+        return {
+          flowType: "browser_redirect",
+          authUrl: authorizationUrl,
+          device: Option.none(),
+          pollInterval: browserInterval,
+          login: {
+            _tag: "browser_redirect",
+            outcome,
+            interval: Effect.succeed(browserInterval),
+            idle: activity.idle,
+          },
+        }
+      }),
+    }
+
+    return Broker.of({
+      initiate: Effect.fn("Broker.initiate")(function* (account, options = {}) {
+        const provider = yield* providers.get(account.provider)
+        const { flow = provider.flows[0], redirectUri } = options
+        if (!provider.flows.includes(flow)) {
+          return yield* InvalidRequest.make({
+            detail: `This provider does not offer the flow ${flow}. It offers: ${provider.flows.join(", ")}.`,
+          })
+        }
+        if (redirectUri !== undefined && !provider.redirectUris.includes(redirectUri)) {
+          return yield* InvalidRequest.make({ detail: "This redirect URI is not registered for the provider." })
+        }
+        const { begun, session } = yield* sessions
+          .create(
+            { account, peer: yield* CurrentPeer },
+            begin[flow](account, provider, redirectUri).pipe(
+              Effect.provideService(OAuthClient, client),
+              Effect.provideService(LoopbackListener, listener),
+              Effect.provideService(SecureRandom.SecureRandom, random),
+            ),
+          )
+          .pipe(
+            Effect.catchTag(["ProviderFailure", "PortsTaken"], ({ message }) =>
+              Effect.fail(FlowInitiationFailed.make({ detail: message })),
+            ),
+          )
+        const now = yield* DateTime.now
+        return {
+          sessionId: session.id,
+          flowType: begun.flowType,
+          authUrl: begun.authUrl,
+          device: begun.device,
+          pollInterval: begun.pollInterval,
+          expiresIn: DateTime.distance(now, session.expiresAt),
+        }
+      }),
+
+      exchange: Effect.fn("Broker.exchange")(function* (sessionId, code) {
+        const peer = yield* CurrentPeer
+        const { login } = yield* sessions.get(sessionId, peer)
+        if (login._tag !== "pkce_redirect") return yield* unsuited(login._tag, "oauth_poll")
+        const session = yield* sessions.take(sessionId, peer)
+        const token = yield* login.redeem(code).pipe(
+          Effect.catchTags({
+            GrantDenied: () => Effect.fail(AccessDenied.make({ sessionId })),
+            CallbackRejected: ({ message }) =>
+              Effect.fail(
+                ExchangeFailed.make({ detail: `${message} Nothing was sent to the provider; begin a new login.` }),
+              ),
+            ProviderFailure: (failure) =>
+              Effect.fail(
+                ExchangeFailed.make({
+                  detail:
+                    failure.reason._tag === "ReloginNeeded"
+                      ? "The provider did not accept the code: it was wrong, used before, or too old. Begin a new login."
+                      : `${failure.message} Nothing was stored; begin a new login.`,
+                }),
+              ),
+          }),
+        )
+        const published = yield* keep(session.account, token)
+        yield* sessions.complete(sessionId)
+        return published
+      }),
+
+      poll: Effect.fn("Broker.poll")(function* (sessionId) {
+        const peer = yield* CurrentPeer
+        const { login } = yield* sessions.get(sessionId, peer)
+        if (login._tag === "pkce_redirect") return yield* unsuited(login._tag, "oauth_exchange")
+        yield* Effect.raceFirst(login.idle, Effect.exit(Deferred.await(login.outcome))).pipe(
+          Effect.timeoutOption(pollPatience),
+        )
+        if (!Deferred.isDoneUnsafe(login.outcome)) return { status: "pending", interval: yield* login.interval }
+        // Whoever takes it first is told; the session says the rest to everybody after that.
+        yield* sessions.take(sessionId, peer)
+        const token = yield* Deferred.await(login.outcome).pipe(
+          Effect.catchTags({
+            GrantDenied: () => Effect.fail(AccessDenied.make({ sessionId })),
+            GrantExpired: () => Effect.fail(SessionExpired.make({ sessionId })),
+            CallbackRejected: ({ message }) =>
+              Effect.fail(PollFailed.make({ detail: `${message} Begin a new login.` })),
+            ProviderFailure: ({ message }) =>
+              Effect.fail(PollFailed.make({ detail: `${message} Nothing was stored; begin a new login.` })),
+          }),
+        )
+        yield* sessions.complete(sessionId)
+        return { status: "complete", token }
+      }),
+
+      cancel: Effect.fn("Broker.cancel")(function* (sessionId) {
+        yield* sessions.remove(sessionId, yield* CurrentPeer)
+      }),
+
+      getToken: Effect.fn("Broker.getToken")(function* (account, options = {}) {
+        const { minimumValidity = config.minimumValidity } = options
+        const stored = yield* store.get(account)
+        if (Option.isNone(stored)) return yield* TokenNotFound.make({ account })
+        if (isFresh(stored.value, yield* DateTime.now, minimumValidity)) return yield* publish(account, stored.value)
+        const token = yield* refresher.refresh(account).pipe(
+          Effect.catchTag(["RefreshFailed", "RateLimited"], (failure) =>
+            // What cannot be refreshed just now is still good until its last second.
+            Effect.flatMap(DateTime.now, (now) =>
+              isFresh(stored.value, now) ? Effect.succeed(stored.value) : Effect.fail(failure),
+            ),
+          ),
+        )
+        return yield* publish(account, token)
+      }),
+
+      refreshToken: Effect.fn("Broker.refreshToken")(function* (account) {
+        return yield* publish(account, yield* refresher.refresh(account))
+      }),
+
+      saveToken: Effect.fn("Broker.saveToken")(function* (account, token) {
+        yield* Effect.gen(function* () {
+          const stored = yield* store.get(account)
+          const { accessToken, expiresAt, extras, scope, tokenType } = token
+          const refreshToken = Option.flatMap(stored, (kept) => Option.fromUndefinedOr(kept.refreshToken))
+          yield* store.set(account, {
+            accessToken,
+            tokenType,
+            extras: Redacted.make(extras, { label: "extras" }),
+            ...(expiresAt !== undefined && { expiresAt }),
+            ...(scope !== undefined && { scope }),
+            ...(Option.isSome(refreshToken) && { refreshToken: refreshToken.value }),
+          })
+        }).pipe(lock.withLock(account))
+      }),
+
+      removeToken: Effect.fn("Broker.removeToken")(function* (account) {
+        yield* lock.withLock(account)(store.remove(account))
+      }),
+
+      listProviders: providers.list,
+
+      listBuckets: Effect.fn("Broker.listBuckets")(function* (provider) {
+        const accounts = yield* store.list
+        return accounts.filter((account) => account.provider === provider).map((account) => account.bucket)
+      }),
+    })
+  }),
+)
+
+const unsuited = (flow: FlowType, use: string) =>
+  InvalidRequest.make({ detail: `A ${flow} login does not take this operation; use ${use}.` })

@@ -1,0 +1,74 @@
+/**
+ * Files that only their owner may read, and that are either old or new, never half of both.
+ *
+ * Written to an exclusive temporary file in the same folder, which is 0600 from birth, synced, renamed over the old
+ * one, and the folder synced, so that the change also survives a power cut.
+ */
+import type { Option } from "effect"
+import { Effect, FileSystem, Path } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { Hex } from "effect/encoding"
+import { StoreUnavailable } from "../domain/Errors.ts"
+
+const unavailable = (path: string, operation: "read" | "write") => () => StoreUnavailable.make({ path, operation })
+
+export const make = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const random = yield* SecureRandom.SecureRandom
+
+  const syncFolder = Effect.fnUntraced(function* (folder: string) {
+    const handle = yield* fs.open(folder, { flag: "r" })
+    yield* handle.sync
+  }, Effect.scoped)
+
+  const writeTemporary = Effect.fnUntraced(function* (path: string, content: string) {
+    const handle = yield* fs.open(path, { flag: "wx", mode: 0o600 })
+    yield* handle.writeAll(new TextEncoder().encode(content))
+    yield* handle.sync
+  }, Effect.scoped)
+
+  return {
+    /** The content, or none if there is no such file. */
+    read: (path: string): Effect.Effect<Option.Option<string>, StoreUnavailable> =>
+      fs.readFileString(path).pipe(
+        Effect.asSome,
+        Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
+        Effect.mapError(unavailable(path, "read")),
+      ),
+
+    /** Replaces the content; the folder is made, 0700, if it is not there. */
+    write: Effect.fnUntraced(function* (path: string, content: string) {
+      const folder = paths.dirname(path)
+      const suffix = Hex.encode(yield* random.randomBytes(8))
+      const temporary = `${path}.${suffix}.tmp`
+      yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 }).pipe(
+        Effect.andThen(
+          writeTemporary(temporary, content).pipe(
+            Effect.andThen(fs.rename(temporary, path)),
+            Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true }))),
+          ),
+        ),
+        Effect.andThen(syncFolder(folder)),
+        Effect.mapError(unavailable(path, "write")),
+      )
+    }, Effect.uninterruptible),
+
+    /** Removes the file, if it is there. */
+    remove: (path: string): Effect.Effect<void, StoreUnavailable> =>
+      fs.remove(path).pipe(
+        Effect.andThen(syncFolder(paths.dirname(path))),
+        Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
+        Effect.mapError(unavailable(path, "write")),
+        Effect.uninterruptible,
+      ),
+
+    /** The names of the folders, or of the files, in a folder; none if there is no such folder. */
+    list: (folder: string, type: "Directory" | "File"): Effect.Effect<ReadonlyArray<string>, StoreUnavailable> =>
+      fs.readDirectoryEntries(folder).pipe(
+        Effect.map((entries) => entries.filter((entry) => entry.type === type).map((entry) => entry.name)),
+        Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed([])),
+        Effect.mapError(unavailable(folder, "read")),
+      ),
+  }
+})

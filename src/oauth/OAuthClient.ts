@@ -1,0 +1,333 @@
+/**
+ * What we say to a provider, and what its answers mean: the one place that speaks OAuth.
+ *
+ * oauth4webapi builds each request and checks each answer; sending is ours, so that limits, interruption and the clock
+ * are Effect's. Secrets of a grant (verifier, device code) live in the closures that are returned, and nowhere else.
+ */
+import { Context, DateTime, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+import * as oauth from "oauth4webapi"
+import { AuthorizationPending, SlowDown } from "../domain/Errors.ts"
+import { printable } from "../domain/RemoteText.ts"
+import type { RefreshedToken, StoredToken } from "../domain/Token.ts"
+import { CallbackRejected, GrantDenied, GrantExpired } from "./Grant.ts"
+import { endpoint, Metadata } from "./Metadata.ts"
+import type { Provider } from "./Provider.ts"
+import { type Answer, ProviderFetch } from "./ProviderFetch.ts"
+import { classify, ProviderFailure, Reason } from "./ProviderFailure.ts"
+import * as SecureUrl from "./SecureUrl.ts"
+
+/** An authorization code grant with PKCE, begun (RFC 6749 section 4.1, RFC 7636 with S256). */
+export interface CodeGrant {
+  /** For the person's browser. Carries the state and the challenge, not the verifier. */
+  readonly authorizationUrl: string
+  /** 256 bits that come back with the answer. */
+  readonly state: Redacted.Redacted
+  /** The issuer that an answer must name, where it names one (RFC 9207). */
+  readonly issuer: string
+  /** Exchanges what came back for a token. */
+  readonly redeem: (
+    callback: URLSearchParams,
+  ) => Effect.Effect<StoredToken, CallbackRejected | GrantDenied | ProviderFailure>
+}
+
+/** A device grant, begun (RFC 8628). */
+export interface DeviceGrant {
+  readonly userCode: string
+  readonly verificationUri: string
+  readonly verificationUriComplete: Option.Option<string>
+  /** The least time between two polls. */
+  readonly interval: Duration.Duration
+  readonly expiresIn: Duration.Duration
+  /** Asks once. */
+  readonly poll: Effect.Effect<
+    StoredToken,
+    AuthorizationPending | SlowDown | GrantDenied | GrantExpired | ProviderFailure
+  >
+}
+
+/** RFC 8628 section 3.5: "If no value is provided, clients MUST use 5 as the default." */
+const defaultInterval = Duration.seconds(5)
+
+/** Speaks OAuth to any provider. */
+export class OAuthClient extends Context.Service<
+  OAuthClient,
+  {
+    readonly beginCode: (provider: Provider, redirectUri: string) => Effect.Effect<CodeGrant, ProviderFailure>
+    readonly beginDevice: (provider: Provider) => Effect.Effect<DeviceGrant, ProviderFailure>
+    readonly refresh: (
+      provider: Provider,
+      refreshToken: Redacted.Redacted,
+    ) => Effect.Effect<RefreshedToken, ProviderFailure>
+  }
+>()("tokenkeep/oauth/OAuthClient") {
+  static readonly layerNoDeps = Layer.effect(
+    this,
+    Effect.gen(function* () {
+      const metadata = yield* Metadata
+      const fetch = yield* ProviderFetch
+
+      /** Builds a request with oauth4webapi and sends it. The body is the answer's, brought into the RFC's shape. */
+      const ask = Effect.fnUntraced(function* (
+        provider: Provider,
+        build: (options: oauth.TokenEndpointRequestOptions) => Promise<unknown>,
+      ) {
+        const [url, init] = yield* Effect.tryPromise({
+          try: () => capture(build),
+          catch: () =>
+            new ProviderFailure({
+              provider: provider.name,
+              reason: Reason.Misconfigured({ what: "its metadata and its record do not go together" }),
+            }),
+        })
+        return yield* fetch
+          .send(url, init)
+          .pipe(
+            Effect.mapError(
+              ({ what }) => new ProviderFailure({ provider: provider.name, reason: Reason.Transient({ what }) }),
+            ),
+          )
+      })
+
+      /** The token in an answer of the token endpoint. */
+      const tokenOf = Effect.fnUntraced(function* (
+        provider: Provider,
+        answer: Answer,
+        process: (response: Response) => Promise<oauth.TokenEndpointResponse>,
+      ) {
+        if (answer.status !== 200) return yield* failure(provider, answer)
+        // Vendors have answered 200 with an error in the body.
+        if (Option.isSome(errorCode(answer))) return yield* failure(provider, { ...answer, status: 400 })
+        const receivedAt = yield* DateTime.now
+        const { body, idToken } = intoShape(Option.getOrElse(answer.json, () => ({})))
+        const token = yield* Effect.tryPromise({
+          try: () => process(Response.json(body)),
+          catch: () =>
+            new ProviderFailure({
+              provider: provider.name,
+              reason: Reason.Transient({ what: "malformed-answer" }),
+            }),
+        })
+        return tokenFrom(token, idToken, receivedAt)
+      })
+
+      return OAuthClient.of({
+        beginCode: Effect.fn("OAuthClient.beginCode")(function* (provider, redirectUri) {
+          const server = yield* metadata.of(provider)
+          const authorization = yield* endpoint(provider, server, "authorization_endpoint")
+          yield* endpoint(provider, server, "token_endpoint")
+          const { auth, client } = identify(provider, server)
+          const verifier = oauth.generateRandomCodeVerifier()
+          const state = oauth.generateRandomState()
+          const challenge = yield* Effect.promise(() => oauth.calculatePKCECodeChallenge(verifier))
+          authorization.searchParams.set("response_type", "code")
+          authorization.searchParams.set("client_id", provider.clientId)
+          authorization.searchParams.set("redirect_uri", redirectUri)
+          authorization.searchParams.set("state", state)
+          authorization.searchParams.set("code_challenge", challenge)
+          authorization.searchParams.set("code_challenge_method", "S256")
+          if (provider.scopes.length > 0) authorization.searchParams.set("scope", provider.scopes.join(" "))
+          // OpenID Connect Core section 11: offline access needs the person's consent to be asked for.
+          if (provider.scopes.includes("offline_access")) authorization.searchParams.set("prompt", "consent")
+
+          return {
+            authorizationUrl: authorization.href,
+            state: Redacted.make(state),
+            issuer: server.issuer,
+            redeem: Effect.fn("CodeGrant.redeem")(function* (callback) {
+              const validated = yield* Effect.try({
+                try: () => oauth.validateAuthResponse(server, client, callback, state),
+                catch: (error) => rejection(error, callback, state),
+              })
+              if (!validated.has("code")) return yield* new CallbackRejected({ what: "no code in it" })
+              const answer = yield* ask(provider, (options) =>
+                oauth.authorizationCodeGrantRequest(server, client, auth, validated, redirectUri, verifier, options),
+              )
+              const token = yield* tokenOf(provider, answer, (response) =>
+                oauth.processAuthorizationCodeResponse(server, client, response),
+              )
+              return toStored(provider, token)
+            }),
+          }
+        }),
+
+        beginDevice: Effect.fn("OAuthClient.beginDevice")(function* (provider) {
+          const server = yield* metadata.of(provider)
+          yield* endpoint(provider, server, "device_authorization_endpoint")
+          yield* endpoint(provider, server, "token_endpoint")
+          const { auth, client } = identify(provider, server)
+          const parameters = { scope: provider.scopes.join(" ") }
+          const answer = yield* ask(provider, (options) =>
+            oauth.deviceAuthorizationRequest(server, client, auth, parameters, options),
+          )
+          if (answer.status !== 200) return yield* failure(provider, answer)
+          const malformed = new ProviderFailure({
+            provider: provider.name,
+            reason: Reason.Transient({ what: "malformed-answer" }),
+          })
+          const device = yield* Effect.tryPromise({
+            try: () =>
+              oauth.processDeviceAuthorizationResponse(server, client, Response.json(Option.getOrNull(answer.json))),
+            catch: () => malformed,
+          })
+          const verificationUri = SecureUrl.parse(device.verification_uri)
+          if (Option.isNone(verificationUri)) return yield* malformed
+          return {
+            userCode: printable(device.user_code),
+            verificationUri: verificationUri.value.href,
+            verificationUriComplete: Option.fromUndefinedOr(device.verification_uri_complete).pipe(
+              Option.flatMap(SecureUrl.parse),
+              Option.map((url) => url.href),
+            ),
+            interval: device.interval === undefined ? defaultInterval : Duration.seconds(device.interval),
+            expiresIn: Duration.seconds(device.expires_in),
+            poll: Effect.gen(function* () {
+              const answer = yield* ask(provider, (options) =>
+                oauth.deviceCodeGrantRequest(server, client, auth, device.device_code, options),
+              )
+              const code = Option.getOrUndefined(errorCode(answer))
+              if (code === "authorization_pending") return yield* AuthorizationPending.make({})
+              if (code === "slow_down") return yield* SlowDown.make({})
+              if (code === "access_denied") return yield* new GrantDenied()
+              if (code === "expired_token") return yield* new GrantExpired()
+              const token = yield* tokenOf(provider, answer, (response) =>
+                oauth.processDeviceCodeResponse(server, client, response),
+              )
+              return toStored(provider, token)
+            }).pipe(Effect.withSpan("DeviceGrant.poll")),
+          }
+        }),
+
+        refresh: Effect.fn("OAuthClient.refresh")(function* (provider, refreshToken) {
+          const server = yield* metadata.of(provider)
+          yield* endpoint(provider, server, "token_endpoint")
+          const { auth, client } = identify(provider, server)
+          const answer = yield* ask(provider, (options) =>
+            oauth.refreshTokenGrantRequest(server, client, auth, Redacted.value(refreshToken), options),
+          )
+          return yield* tokenOf(provider, answer, (response) =>
+            oauth.processRefreshTokenResponse(server, client, response),
+          )
+        }),
+      })
+    }),
+  )
+
+  static readonly layer = this.layerNoDeps.pipe(Layer.provide(Metadata.layerNoDeps), Layer.provide(ProviderFetch.layer))
+}
+
+/** Who we are to the provider (RFC 6749 section 2.3). Basic unless the metadata lists only other methods. */
+const identify = (
+  provider: Provider,
+  server: oauth.AuthorizationServer,
+): { readonly client: oauth.Client; readonly auth: oauth.ClientAuth } => {
+  const methods = server.token_endpoint_auth_methods_supported
+  const auth = Option.match(provider.secret, {
+    onNone: () => oauth.None(),
+    onSome: (secret) =>
+      methods === undefined || methods.includes("client_secret_basic")
+        ? oauth.ClientSecretBasic(Redacted.value(secret))
+        : oauth.ClientSecretPost(Redacted.value(secret)),
+  })
+  return { client: { client_id: provider.clientId }, auth }
+}
+
+/** The request that `build` would have sent. Endpoints were checked before, also against plain http. */
+const capture = (
+  build: (options: oauth.TokenEndpointRequestOptions) => Promise<unknown>,
+): Promise<readonly [url: string, init: RequestInit]> => {
+  const { promise, resolve } = Promise.withResolvers<readonly [string, RequestInit]>()
+  const built = build({
+    [oauth.allowInsecureRequests]: true,
+    [oauth.customFetch]: (url, { body, headers, method }) => {
+      resolve([url, { body, headers, method }])
+      return Promise.resolve(Response.json({}))
+    },
+  })
+  return built.then(() => promise)
+}
+
+const errorCode = (answer: Answer): Option.Option<string> =>
+  answer.json.pipe(
+    Option.map((body) => body["error"]),
+    Option.filter((code) => typeof code === "string"),
+  )
+
+const failure = (provider: Provider, answer: Answer) =>
+  new ProviderFailure({
+    provider: provider.name,
+    reason: classify(
+      answer.status,
+      Option.getOrUndefined(errorCode(answer)),
+      Option.fromNullOr(answer.headers.get("retry-after")).pipe(Option.flatMap(retryAfter)),
+    ),
+  })
+
+const retryAfter = (header: string): Option.Option<Duration.Duration> =>
+  Schema.decodeOption(Schema.FiniteFromString)(header).pipe(
+    Option.filter((seconds) => seconds >= 0),
+    Option.map((seconds) => Duration.min(Duration.seconds(seconds), Duration.hours(1))),
+  )
+
+/**
+ * The body as RFC 6749 section 5.1 wants it. A refresh may already have spent the old token when we read its answer, so
+ * what can be understood is: an empty refresh token or an impossible lifetime is left out, a missing type is bearer.
+ * The ID token is set aside unverified, because nobody here relies on what it claims.
+ */
+const intoShape = (json: { readonly [name: string]: Schema.Json }) => {
+  const { expires_in, id_token, refresh_token, scope, token_type, ...rest } = json
+  const seconds = typeof expires_in === "string" ? Number.parseFloat(expires_in) : expires_in
+  return {
+    idToken: id_token,
+    body: {
+      ...rest,
+      token_type: typeof token_type === "string" && token_type !== "" ? token_type : "bearer",
+      ...(typeof refresh_token === "string" && refresh_token !== "" && { refresh_token }),
+      ...(typeof seconds === "number" && Number.isFinite(seconds) && { expires_in: Math.max(0, seconds) }),
+      ...(typeof scope === "string" && { scope }),
+    },
+  }
+}
+
+/** Ten years: beyond any real lifetime, and far from where dates overflow. */
+const longestLifetime = Duration.days(3652)
+
+const tokenFrom = (
+  { access_token, expires_in, refresh_token, scope, token_type, ...extras }: oauth.TokenEndpointResponse,
+  idToken: Schema.Json | undefined,
+  receivedAt: DateTime.Utc,
+) => {
+  const known = Schema.decodeUnknownOption(Schema.Record(Schema.String, Schema.Json))({
+    ...extras,
+    ...(idToken !== undefined && { id_token: idToken }),
+  })
+  return {
+    accessToken: Redacted.make(access_token),
+    tokenType: token_type,
+    ...(refresh_token !== undefined && { refreshToken: Redacted.make(refresh_token) }),
+    ...(expires_in !== undefined && {
+      expiresAt: DateTime.addDuration(receivedAt, Duration.min(Duration.seconds(expires_in), longestLifetime)),
+    }),
+    ...(scope !== undefined && { scope }),
+    extras: Redacted.make(
+      Option.getOrElse(known, () => ({})),
+      { label: "extras" },
+    ),
+  }
+}
+
+/** RFC 6749 section 5.1: the scope may be left out if it is the one that was asked for. */
+const toStored = (provider: Provider, token: ReturnType<typeof tokenFrom>): StoredToken => ({
+  ...(provider.scopes.length > 0 && { scope: provider.scopes.join(" ") }),
+  ...token,
+})
+
+const rejection = (error: unknown, callback: URLSearchParams, state: string): CallbackRejected | GrantDenied => {
+  if (error instanceof oauth.AuthorizationResponseError) {
+    return error.error === "access_denied"
+      ? new GrantDenied()
+      : new CallbackRejected({ what: "an error from the provider" })
+  }
+  return new CallbackRejected({
+    what: callback.get("state") === state ? "another issuer" : "another login's state",
+  })
+}

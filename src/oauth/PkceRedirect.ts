@@ -1,0 +1,48 @@
+/**
+ * The flow for a person who carries the answer over by hand: open a URL, grant access, paste what comes back.
+ */
+import { Effect, Redacted } from "effect"
+import type { CallbackRejected, GrantDenied } from "./Grant.ts"
+import { OAuthClient } from "./OAuthClient.ts"
+import * as PastedCode from "./PastedCode.ts"
+import type { Provider } from "./Provider.ts"
+import { ProviderFailure, Reason } from "./ProviderFailure.ts"
+import type { StoredToken } from "../domain/Token.ts"
+
+/** A paste login, begun. */
+export interface PasteLogin {
+  readonly _tag: "pkce_redirect"
+  readonly authorizationUrl: string
+  /** Exchanges what the person pasted. A state in it is checked, and so is an issuer. */
+  readonly redeem: (
+    pasted: Redacted.Redacted,
+  ) => Effect.Effect<StoredToken, CallbackRejected | GrantDenied | ProviderFailure>
+}
+
+/** Begins a paste login. Without a redirect URI the first registered one is used, rather a hosted page than loopback. */
+export const begin = Effect.fn("PkceRedirect.begin")(function* (provider: Provider, redirectUri?: string) {
+  const client = yield* OAuthClient
+  const hosted = provider.redirectUris.find((uri) => uri.startsWith("https:"))
+  const chosen = redirectUri ?? hosted ?? provider.redirectUris[0]
+  if (chosen === undefined) {
+    return yield* new ProviderFailure({
+      provider: provider.name,
+      reason: Reason.Misconfigured({ what: "its record has no redirect URI" }),
+    })
+  }
+  const grant = yield* client.beginCode(provider, chosen)
+  const login: PasteLogin = {
+    _tag: "pkce_redirect",
+    authorizationUrl: grant.authorizationUrl,
+    redeem: (pasted) => {
+      const callback = PastedCode.parse(pasted)
+      if (PastedCode.isBare(callback)) {
+        // What cannot be in the text cannot be checked; PKCE still ties the code to this login.
+        if (!callback.has("state")) callback.set("state", Redacted.value(grant.state))
+        callback.set("iss", grant.issuer)
+      }
+      return grant.redeem(callback)
+    },
+  }
+  return login
+})

@@ -1,0 +1,92 @@
+/**
+ * What can go wrong at a provider, classified once, where its answer arrives, by status and protocol code, never by the
+ * words of a message. Everybody else decides by class alone.
+ *
+ * Only {@link ReloginNeeded} may end a login. The texts are ours: of the provider's answer nothing is repeated but an
+ * error code that looks like one.
+ */
+import { Data, Duration, Match, Option } from "effect"
+
+/** The classes of failure. */
+export type Reason = Data.TaggedEnum<{
+  /** The grant is gone; a person must log in again. */
+  readonly ReloginNeeded: {}
+  /** The provider understood, and refuses this client, account or request. */
+  readonly NotEntitled: { readonly code: Option.Option<string> }
+  /** HTTP 429. */
+  readonly RateLimited: { readonly retryAfter: Option.Option<Duration.Duration> }
+  /** No answer, an answer that makes no sense, or the provider's own trouble: worth another try. */
+  readonly Transient: { readonly what: "unreachable" | "timeout" | "server-error" | "malformed-answer" }
+  /** Nothing of the kind lives at this address. */
+  readonly EndpointMoved: { readonly status: number }
+  /** Our own record of the provider, or its metadata, cannot be used. */
+  readonly Misconfigured: { readonly what: string }
+}>
+export const Reason = Data.taggedEnum<Reason>()
+
+const describe = Match.type<Reason>().pipe(
+  Match.tagsExhaustive({
+    ReloginNeeded: () => "does not accept the grant: a new login is needed",
+    NotEntitled: ({ code }) =>
+      `refused the request${Option.match(code, { onNone: () => "", onSome: (c) => ` (${c})` })}`,
+    RateLimited: ({ retryAfter }) =>
+      `asks for fewer requests${Option.match(retryAfter, {
+        onNone: () => "",
+        onSome: (wait) => `; try again in ${Math.ceil(Duration.toSeconds(wait))} s`,
+      })}`,
+    Transient: ({ what }) =>
+      ({
+        unreachable: "could not be reached",
+        timeout: "did not answer in time",
+        "server-error": "has trouble of its own",
+        "malformed-answer": "gave an answer that is not what the protocol asks for",
+      })[what],
+    EndpointMoved: ({ status }) =>
+      `has nothing at the configured address (HTTP ${status}); check the provider's record`,
+    Misconfigured: ({ what }) => `cannot be used as configured: ${what}`,
+  }),
+)
+
+/** A provider did not do what it was asked to. */
+export class ProviderFailure extends Data.TaggedError("ProviderFailure")<{
+  readonly provider: string
+  readonly reason: Reason
+}> {
+  override get message(): string {
+    return `The provider ${this.provider} ${describe(this.reason)}.`
+  }
+}
+
+/** RFC 6749 section 5.2, and what OpenID Connect and vendors answer when a person is needed. */
+const reloginCodes = new Set([
+  "invalid_grant",
+  "invalid_token",
+  "token_inactive",
+  "interaction_required",
+  "login_required",
+  "consent_required",
+])
+
+/** An error code is shown only if it has the form of one (RFC 6749 appendix A.7 allows far more than any uses). */
+const shown = (code: string | undefined): Option.Option<string> =>
+  Option.fromUndefinedOr(code).pipe(Option.filter((text) => /^[A-Za-z0-9_.-]{1,64}$/.test(text)))
+
+/** Classifies an answer that is not a success. `code` is the `error` member of its body, if it has one. */
+export const classify = (
+  status: number,
+  code: string | undefined,
+  retryAfter: Option.Option<Duration.Duration>,
+): Reason => {
+  if (status === 429) return Reason.RateLimited({ retryAfter })
+  if (status === 408 || status >= 500) return Reason.Transient({ what: "server-error" })
+  if (code !== undefined) {
+    if (reloginCodes.has(code)) return Reason.ReloginNeeded()
+    if (code === "temporarily_unavailable" || code === "server_error") return Reason.Transient({ what: "server-error" })
+    return Reason.NotEntitled({ code: shown(code) })
+  }
+  if ((status >= 300 && status < 400) || status === 404 || status === 405 || status === 410) {
+    return Reason.EndpointMoved({ status })
+  }
+  if (status >= 400) return Reason.NotEntitled({ code: Option.none() })
+  return Reason.Transient({ what: "malformed-answer" })
+}

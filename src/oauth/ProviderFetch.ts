@@ -1,0 +1,81 @@
+/**
+ * `fetch` as a provider may be trusted with it: no redirects followed, one mebibyte at most, fifteen seconds at most.
+ *
+ * The answer is read whole before anybody looks at it, so that the limits hold for the body too.
+ */
+import type { Option } from "effect"
+import { Context, Data, Effect, Layer, Schema } from "effect"
+import { FetchHttpClient } from "effect/http"
+
+/** An answer, read whole. `json` is the body, if it is a JSON object. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly json: Option.Option<{ readonly [name: string]: Schema.Json }>
+}
+
+/** No answer came, or one that broke a limit. */
+export class FetchFailure extends Data.TaggedError("FetchFailure")<{
+  readonly what: "unreachable" | "timeout" | "malformed-answer"
+}> {}
+
+/** Well above any token response or metadata document; a provider cannot make us hold more. */
+const maximumBytes = 1024 * 1024
+
+/** The time for connecting, waiting and reading together. */
+const timeLimit = "15 seconds"
+
+/** Sends one request and reads the answer. */
+export class ProviderFetch extends Context.Service<
+  ProviderFetch,
+  {
+    readonly send: (url: string, init: RequestInit) => Effect.Effect<Answer, FetchFailure>
+  }
+>()("tokenkeep/oauth/ProviderFetch") {
+  static readonly layer = Layer.effect(
+    this,
+    Effect.gen(function* () {
+      const fetch = yield* FetchHttpClient.Fetch
+      return ProviderFetch.of({
+        send: Effect.fn("ProviderFetch.send")(
+          function* (url, init) {
+            const response = yield* Effect.tryPromise({
+              try: (signal) => fetch(url, { ...init, redirect: "manual", signal }),
+              catch: () => new FetchFailure({ what: "unreachable" }),
+            })
+            const text = yield* readBody(response)
+            return { status: response.status, headers: response.headers, json: decodeBody(text) }
+          },
+          Effect.timeoutOrElse({
+            duration: timeLimit,
+            orElse: () => Effect.fail(new FetchFailure({ what: "timeout" })),
+          }),
+        ),
+      })
+    }),
+  )
+}
+
+const decodeBody = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Json)))
+
+const readBody = Effect.fnUntraced(function* (response: Response) {
+  const body = response.body
+  if (body === null) return ""
+  const reader = body.getReader()
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  while (true) {
+    const { done, value } = yield* Effect.tryPromise({
+      try: () => reader.read(),
+      catch: () => new FetchFailure({ what: "unreachable" }),
+    })
+    if (done) break
+    size += value.byteLength
+    if (size > maximumBytes) {
+      yield* Effect.promise(() => reader.cancel())
+      return yield* new FetchFailure({ what: "malformed-answer" })
+    }
+    chunks.push(value)
+  }
+  return Buffer.concat(chunks).toString("utf8")
+})
