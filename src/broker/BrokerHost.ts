@@ -2,7 +2,7 @@
  * The {@link Broker} of the host: the one that has the refresh tokens.
  */
 import { DateTime, Deferred, Duration, Effect, Layer, Option, Redacted, type Scope } from "effect"
-import { SecureRandom } from "effect/crypto"
+import { Digest, SecureRandom } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import {
   AccessDenied,
@@ -18,6 +18,7 @@ import { isFresh, type PublicToken, type StoredToken, toPublic } from "../domain
 import * as BrowserRedirect from "../oauth/BrowserRedirect.ts"
 import * as DeviceCode from "../oauth/DeviceCode.ts"
 import { LoopbackListener, type PortsTaken } from "../oauth/LoopbackListener.ts"
+import * as LoopbackListenerNode from "../oauth/LoopbackListenerNode.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
 import * as PkceRedirect from "../oauth/PkceRedirect.ts"
 import type { Provider } from "../oauth/Provider.ts"
@@ -30,7 +31,9 @@ import type { LoginInProgress, WaitFailure } from "./LoginInProgress.ts"
 import { Providers } from "./Providers.ts"
 import { Refresher } from "./Refresher.ts"
 import { Sessions } from "./Sessions.ts"
+import * as ProvidersFile from "./ProvidersFile.ts"
 import { TokenStore } from "./TokenStore.ts"
+import * as TokenStoreFile from "./TokenStoreFile.ts"
 
 /** How long an answer to `poll` may wait for a provider call that is under way. */
 const pollPatience = Duration.seconds(15)
@@ -43,7 +46,8 @@ type Begun = Omit<InitiatedLogin, "sessionId" | "expiresIn"> & {
   readonly expiresIn?: Duration.Duration
 }
 
-export const layer = Layer.effect(
+/** The broker over whatever stores, sessions and client are in the context. */
+export const layerNoDeps = Layer.effect(
   Broker,
   Effect.gen(function* () {
     const config = yield* BrokerConfig
@@ -279,6 +283,22 @@ export const layer = Layer.effect(
     })
   }),
 )
+
+/** Everything but where tokens and providers are kept. */
+const layerOver = <E, R>(stores: Layer.Layer<TokenStore | Providers, E, R>) =>
+  layerNoDeps.pipe(
+    Layer.provide(Refresher.layer),
+    Layer.provide([Sessions.layer, AccountLock.layerMemory, OAuthClient.layer, LoopbackListenerNode.layer]),
+    Layer.provideMerge(stores),
+    Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
+  )
+
+/** The broker with its tokens and providers in files. */
+export const layer = layerOver(Layer.merge(TokenStoreFile.layer, ProvidersFile.layer))
+
+/** The broker with these providers, and nothing on disk. */
+export const layerMemory = (providers: ReadonlyArray<Provider>) =>
+  layerOver(Layer.merge(TokenStore.layerMemory, Providers.layerMemory(providers)))
 
 const unsuited = (flow: FlowType, use: string) =>
   InvalidRequest.make({ detail: `A ${flow} login does not take this operation; use ${use}.` })

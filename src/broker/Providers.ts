@@ -12,6 +12,8 @@ export class Providers extends Context.Service<
   {
     /** The provider, with its secret if it has one. */
     readonly get: (name: string) => Effect.Effect<Provider, ProviderNotConfigured | StoreError>
+    /** What is configured of the provider; its secret is not looked up. */
+    readonly record: (name: string) => Effect.Effect<ProviderRecord, ProviderNotConfigured | StoreError>
     /** The names, in the order in which they were added. */
     readonly list: Effect.Effect<ReadonlyArray<string>, StoreError>
     /** Adds a provider, or replaces the one of that name. */
@@ -22,14 +24,16 @@ export class Providers extends Context.Service<
   static readonly layerMemory = (initial: ReadonlyArray<Provider>): Layer.Layer<Providers> =>
     Layer.sync(this, () => {
       const providers = new Map(initial.map((provider) => [provider.name, provider]))
+      const get = (name: string) =>
+        Effect.suspend(() => {
+          const provider = providers.get(name)
+          return provider === undefined
+            ? Effect.fail(ProviderNotConfigured.make({ provider: name }))
+            : Effect.succeed(provider)
+        })
       return Providers.of({
-        get: (name) =>
-          Effect.suspend(() => {
-            const provider = providers.get(name)
-            return provider === undefined
-              ? Effect.fail(ProviderNotConfigured.make({ provider: name }))
-              : Effect.succeed(provider)
-          }),
+        get,
+        record: get,
         list: Effect.sync(() => [...providers.keys()]),
         set: (name, record) =>
           Effect.sync(() => {

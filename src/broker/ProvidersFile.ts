@@ -41,14 +41,19 @@ export const layer = Layer.effect(
             Effect.mapError(() => StoreUnavailable.make({ path: reference.file, operation: "read" })),
           )
 
+    const record = Effect.fnUntraced(function* (name: string) {
+      const { providers } = yield* read
+      const found = Object.hasOwn(providers, name) ? providers[name] : undefined
+      return found ?? (yield* ProviderNotConfigured.make({ provider: name }))
+    })
+
     return Providers.of({
+      record,
       get: Effect.fn("Providers.get")(function* (name) {
-        const { providers } = yield* read
-        const record = Object.hasOwn(providers, name) ? providers[name] : undefined
-        if (record === undefined) return yield* ProviderNotConfigured.make({ provider: name })
+        const found = yield* record(name)
         const secret =
-          record.clientSecret === undefined ? Option.none() : Option.some(yield* secretOf(record.clientSecret))
-        return { ...record, name, secret }
+          found.clientSecret === undefined ? Option.none() : Option.some(yield* secretOf(found.clientSecret))
+        return { ...found, name, secret }
       }),
       list: Effect.map(read, ({ providers }) => Object.keys(providers)),
       set: Effect.fn("Providers.set")(function* (name, record) {

@@ -64,7 +64,6 @@ export class Sessions extends Context.Service<
       const used = new Set<string>()
       // Sessions by the second in which they expire: a sweep looks at what is due, however many sessions there are.
       const due = new Map<number, Set<string>>()
-      const secondOf = (expiresAt: DateTime.Utc) => Math.floor(DateTime.toEpochMillis(expiresAt) / 1000)
 
       const keep = (entry: Entry) => {
         const { expiresAt, id } = entry.session
@@ -108,19 +107,15 @@ export class Sessions extends Context.Service<
           }),
         )
 
-      const expired = (now: DateTime.Utc) => {
-        const current = secondOf(now)
-        return [...due].flatMap(([second, ids]) =>
-          second < current
-            ? [...ids]
-            : second === current
-              ? [...ids].filter((id) => {
-                  const entry = entries.get(id)
-                  return entry !== undefined && Session.isExpired(entry.session, now)
-                })
-              : [],
-        )
+      const isDue = (id: string, now: DateTime.Utc) => {
+        const entry = entries.get(id)
+        return entry !== undefined && Session.isExpired(entry.session, now)
       }
+
+      const expired = (now: DateTime.Utc): ReadonlyArray<string> =>
+        [...due]
+          .filter(([second]) => second <= secondOf(now))
+          .flatMap(([, ids]) => [...ids].filter((id) => isDue(id, now)))
 
       const sweep = Effect.gen(function* () {
         const now = yield* DateTime.now
@@ -169,3 +164,5 @@ export class Sessions extends Context.Service<
 
 /** Often enough that nothing lingers, seldom enough to cost nothing: sessions are checked on use anyway. */
 const sweepSchedule = Schedule.spaced("60 seconds")
+
+const secondOf = (instant: DateTime.Utc): number => Math.floor(DateTime.toEpochMillis(instant) / 1000)

@@ -1,0 +1,16 @@
+/**
+ * What the process says of itself when it ends: 0 ok, 1 failure, 2 usage, 4 login needed.
+ */
+import type { CliError } from "effect/cli"
+
+/** The tags of errors that only a person can mend, by logging in. */
+const loginNeeded: ReadonlySet<string> = new Set(["TokenNotFound", "RefreshNotAvailable", "ReauthRequired"])
+
+/** Any error that a command can end with. */
+export type Failure = { readonly _tag: string; readonly message: string } | CliError.ShowHelp
+
+/** The exit code for an error that a command ended with. */
+export const of = (error: Failure): number => {
+  if ("errors" in error) return error.errors.length === 0 ? 0 : 2
+  return loginNeeded.has(error._tag) ? 4 : 1
+}

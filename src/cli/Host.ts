@@ -1,0 +1,25 @@
+/**
+ * What commands run on: the host's own store, or, where `TOKENKEEP_SOCKET` says so, a host at the other end of a socket.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { Config, Effect, Layer, Option } from "effect"
+import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
+import * as BrokerHost from "../broker/BrokerHost.ts"
+import * as BrokerClient from "../client/BrokerClient.ts"
+import { Accounts } from "./Accounts.ts"
+
+/** The broker with the refresh tokens, and everything under it. */
+export const local = BrokerHost.layer.pipe(
+  Layer.provideMerge(BrokerConfigEnv.layer),
+  Layer.provideMerge(NodeServices.layer),
+)
+
+/** A broker, and what `status` needs. */
+export const either = Layer.unwrap(
+  Effect.map(Config.option(Config.NonEmptyString("TOKENKEEP_SOCKET")), (socket) =>
+    Option.match(socket, {
+      onNone: () => Accounts.layerHost.pipe(Layer.provideMerge(local)),
+      onSome: (path) => Accounts.layerClient.pipe(Layer.provideMerge(BrokerClient.layer({ path }))),
+    }),
+  ),
+)

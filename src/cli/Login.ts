@@ -1,0 +1,139 @@
+/**
+ * `login`: begins a login, tells the person what to do, and waits for it. Everything is said on stderr.
+ */
+import { Console, Data, DateTime, Duration, Effect, Option, Redacted, Schedule, Stdio, Stream } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { Broker, type InitiatedLogin } from "../broker/Broker.ts"
+import * as Account from "../domain/AccountKey.ts"
+import type { AccountKey } from "../domain/AccountKey.ts"
+import { InvalidRequest } from "../domain/Errors.ts"
+import { printable } from "../domain/RemoteText.ts"
+import type { FlowType } from "../domain/Session.ts"
+import type { PublicToken } from "../domain/Token.ts"
+import * as SecureUrl from "../oauth/SecureUrl.ts"
+import { account } from "./AccountArgument.ts"
+import { flowNames } from "./FlowName.ts"
+import * as Browser from "./Browser.ts"
+
+export const login = Command.make(
+  "login",
+  {
+    account: Argument.optional(account),
+    flow: Flag.Literals("flow", ["browser", "device", "paste"]).pipe(
+      Flag.withDescription("How to grant access; by default the provider's first flow"),
+      Flag.optional,
+    ),
+    noBrowser: Flag.Boolean("no-browser").pipe(
+      Flag.withDescription("Only print the address, do not open it"),
+      Flag.withDefault(false),
+    ),
+  },
+  Effect.fn("login")(function* (input) {
+    const broker = yield* Broker
+    const account = yield* Option.match(input.account, { onNone: () => onlyProvider, onSome: Effect.succeed })
+    const flow = Option.map(input.flow, (name): FlowType => flowNames[name])
+    const begun = yield* broker.initiate(account, Option.isSome(flow) ? { flow: flow.value } : {})
+    const token = yield* finish(begun, input.noBrowser).pipe(
+      Effect.onInterrupt(() =>
+        Effect.andThen(Effect.ignore(broker.cancel(begun.sessionId)), Console.error("\nThe login was cancelled.")),
+      ),
+    )
+    yield* Console.error(`Logged in as ${printable(account.toString())}. ${validity(token)}`)
+  }),
+).pipe(
+  Command.withDescription("Log in at a provider"),
+  Command.withExamples([
+    { command: "tokenkeep login github" },
+    { command: "tokenkeep login github:work --flow device --no-browser" },
+  ]),
+)
+
+/** The account of the only provider there is. */
+const onlyProvider: Effect.Effect<AccountKey, InvalidRequest, Broker> = Effect.gen(function* () {
+  const broker = yield* Broker
+  const [only, ...others] = yield* broker.listProviders.pipe(
+    Effect.mapError(({ message }) => InvalidRequest.make({ detail: message })),
+  )
+  if (only === undefined) {
+    return yield* InvalidRequest.make({ detail: "No provider is configured. Add one with: tokenkeep provider add" })
+  }
+  if (others.length > 0) {
+    const names = [only, ...others].map(printable).join(", ")
+    return yield* InvalidRequest.make({ detail: `Which provider? Name one of: ${names}` })
+  }
+  return Account.make(only)
+})
+
+const validity = (token: PublicToken): string =>
+  token.expiresAt === undefined
+    ? "The access token has no expiry."
+    : `The access token is valid until ${DateTime.formatIso(token.expiresAt)}.`
+
+const finish = Effect.fnUntraced(function* (begun: InitiatedLogin, noBrowser: boolean) {
+  const minutes = Math.max(1, Math.round(Duration.toMinutes(begun.expiresIn)))
+  yield* begun.flowType === "device_code"
+    ? showDeviceCode(begun, minutes, noBrowser)
+    : showPage(begun, minutes, noBrowser)
+  return yield* begun.flowType === "pkce_redirect" ? exchangePasted(begun) : waitForGrant(begun)
+})
+
+const showDeviceCode = Effect.fnUntraced(function* (begun: InitiatedLogin, minutes: number, noBrowser: boolean) {
+  const device = Option.getOrUndefined(begun.device)
+  yield* Console.error(`
+To log in, open   ${address(device?.verificationUri ?? begun.authUrl)}
+and enter         ${device?.userCode ?? ""}
+
+Enter it only because you have just started this login yourself.
+Waiting for you; the code lives for ${minutes} min. Ctrl-C cancels.`)
+  if (!noBrowser) yield* Browser.open(begun.authUrl)
+})
+
+const showPage = Effect.fnUntraced(function* (begun: InitiatedLogin, minutes: number, noBrowser: boolean) {
+  yield* Console.error(`
+To log in, open this address in a browser:
+
+${address(begun.authUrl)}
+
+You have ${minutes} min. Ctrl-C cancels.`)
+  if (!noBrowser) yield* Browser.open(begun.authUrl)
+})
+
+/** An address as it may be printed; it may come from a host that is not ours. */
+const address = (url: string): string =>
+  Option.match(SecureUrl.parse(url), {
+    onNone: () => "(the address is not one that may be opened)",
+    onSome: (u) => u.href,
+  })
+
+/** The host is still waiting for the person. */
+class StillPending extends Data.TaggedError("StillPending")<{ readonly interval: Duration.Duration }> {}
+
+/** Asks again after as long as the host says, for as long as it says that it is waiting. */
+const pollPace = Schedule.forever.pipe(
+  Schedule.setInputType<{ readonly _tag: string } | StillPending>(),
+  Schedule.while(({ input }) => input instanceof StillPending),
+  Schedule.modifyDelay(({ input }) => Effect.succeed("interval" in input ? input.interval : Duration.zero)),
+)
+
+const waitForGrant = Effect.fnUntraced(function* ({ sessionId }: InitiatedLogin) {
+  const broker = yield* Broker
+  return yield* broker.poll(sessionId).pipe(
+    Effect.flatMap((progress) =>
+      progress.status === "complete"
+        ? Effect.succeed(progress.token)
+        : Effect.fail(new StillPending({ interval: progress.interval })),
+    ),
+    Effect.retry(pollPace),
+    Effect.catchTag("StillPending", () => Effect.die("polling never ends while it is pending")),
+  )
+})
+
+const exchangePasted = Effect.fnUntraced(function* ({ sessionId }: InitiatedLogin) {
+  const broker = yield* Broker
+  yield* Console.error("Paste the code, or the address of the page that you end on, and press Enter:")
+  const { stdin } = yield* Stdio.Stdio
+  const line = yield* stdin.pipe(Stream.decodeText, Stream.splitLines, Stream.runHead)
+  const pasted = Option.filter(line, (text) => text.trim() !== "")
+  if (Option.isNone(pasted)) return yield* InvalidRequest.make({ detail: "Nothing was pasted. Begin a new login." })
+  return yield* broker.exchange(sessionId, Redacted.make(pasted.value))
+})

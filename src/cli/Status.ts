@@ -1,0 +1,83 @@
+/**
+ * `status`: the logins and how they are, without any secret.
+ */
+import { Console, DateTime, Duration, Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import { printable } from "../domain/RemoteText.ts"
+import { Accounts, type AccountStatus } from "./Accounts.ts"
+
+export const status = Command.make(
+  "status",
+  {
+    json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false)),
+  },
+  Effect.fn("status")(function* ({ json }) {
+    const accounts = yield* Accounts
+    const found = yield* accounts.list
+    const now = yield* DateTime.now
+    yield* json ? Console.log(JSON.stringify(toJson(found))) : showTable(found, now)
+  }),
+).pipe(Command.withDescription("Show the logins"), Command.withExamples([{ command: "tokenkeep status --json" }]))
+
+const toJson = (accounts: ReadonlyArray<AccountStatus>) => ({
+  version: 1,
+  accounts: accounts.map(({ account, problem, snapshot, state }) => ({
+    provider: account.provider,
+    bucket: account.bucket,
+    state,
+    ...(Option.isSome(problem) && { problem: problem.value }),
+    ...Option.match(snapshot, {
+      onNone: () => ({}),
+      onSome: ({ accessToken, expiresAt, refreshable, scopes }) => ({
+        accessToken,
+        scopes,
+        refreshable,
+        ...(Option.isSome(expiresAt) && {
+          expiresAt: DateTime.formatIso(expiresAt.value),
+          expiresAtEpochSeconds: Math.floor(DateTime.toEpochMillis(expiresAt.value) / 1000),
+        }),
+      }),
+    }),
+  })),
+})
+
+const showTable = Effect.fnUntraced(function* (accounts: ReadonlyArray<AccountStatus>, now: DateTime.Utc) {
+  if (accounts.length === 0) return yield* Console.error("Nobody is logged in. Log in with: tokenkeep login PROVIDER")
+  const rows = [["ACCOUNT", "STATE", "EXPIRES", "SCOPES"], ...accounts.map((account) => row(account, now))]
+  const widths = rows.reduce(
+    (widest, cells) => widest.map((width, i) => Math.max(width, cells[i]?.length ?? 0)),
+    [0, 0, 0, 0],
+  )
+  for (const cells of rows) {
+    yield* Console.log(
+      cells
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+  }
+  for (const { account, problem } of accounts) {
+    if (Option.isSome(problem)) yield* Console.error(`${printable(account.toString())}: ${problem.value}`)
+  }
+})
+
+const row = ({ account, snapshot, state }: AccountStatus, now: DateTime.Utc): ReadonlyArray<string> => [
+  printable(account.toString()),
+  state,
+  Option.match(
+    Option.flatMap(snapshot, (token) => token.expiresAt),
+    {
+      onNone: () => (Option.isSome(snapshot) ? "never" : "-"),
+      onSome: (expiresAt) => remaining(DateTime.distance(now, expiresAt)),
+    },
+  ),
+  Option.match(snapshot, { onNone: () => "-", onSome: ({ scopes }) => printable(scopes.join(" ")) }),
+]
+
+const remaining = (time: Duration.Duration): string => {
+  const seconds = Math.round(Duration.toSeconds(time))
+  if (seconds <= 0) return "expired"
+  if (seconds < 120) return `in ${seconds} s`
+  if (seconds < 7_200) return `in ${Math.round(seconds / 60)} min`
+  return seconds < 172_800 ? `in ${Math.round(seconds / 3_600)} h` : `in ${Math.round(seconds / 86_400)} d`
+}

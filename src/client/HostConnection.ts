@@ -1,0 +1,209 @@
+/**
+ * The client's end of the wire: one connection, made when it is first needed, given up when it has been idle.
+ *
+ * A connection that is lost is not made again silently: the host may be another one now, and a login that was begun with
+ * the old one is gone. Every later call says so.
+ */
+import { NodeSocket } from "@effect/platform-node"
+import {
+  Data,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  FiberHandle,
+  Option,
+  Redacted,
+  Result,
+  Schema,
+  Scope,
+  Semaphore,
+} from "effect"
+import { Socket } from "effect/socket"
+import { HostUnreachable, Unauthorized } from "../domain/Errors.ts"
+import * as Frame from "../server/Frame.ts"
+import * as Protocol from "../server/Protocol.ts"
+
+export interface Options {
+  /** The path of the host's socket. */
+  readonly path: string
+  /** What is shown at the handshake, where the host wants to see something. */
+  readonly capability?: Redacted.Redacted
+}
+
+/** A reply that says no. */
+export class Refused extends Data.TaggedError("Refused")<{
+  readonly code: string
+  /** The host's sentence; remote text. */
+  readonly error: string
+  readonly retryAfter: Duration.Duration
+}> {}
+
+/** Sends a request and waits for the reply's data. */
+export type Call = (
+  op: string,
+  payload: Frame.JsonObject,
+) => Effect.Effect<Frame.JsonObject, Refused | Unauthorized | HostUnreachable>
+
+/** The connection is closed by the client after this time without a request. */
+const idleTime = Duration.minutes(5)
+
+type Pending = Map<string, Deferred.Deferred<Frame.JsonObject, Refused | HostUnreachable>>
+
+interface Open {
+  readonly version: 1 | 2
+  readonly scope: Scope.Closeable
+  readonly send: (frame: Frame.JsonObject) => Effect.Effect<void, HostUnreachable>
+}
+
+const decodeReply = Schema.decodeUnknownOption(Protocol.Reply)
+const decodeGreeting = Schema.decodeUnknownOption(Protocol.HandshakeReply)
+
+const lost = HostUnreachable.make({
+  detail: "The connection to the host was lost. Nothing was lost on the host; restart the session to connect again.",
+})
+
+const unreachable = (path: string) =>
+  HostUnreachable.make({ detail: `Nobody answers at ${path}. Start the host with: tokenkeep serve` })
+
+/** A way to call the host, for as long as the scope is open. */
+export const make = Effect.fnUntraced(function* ({
+  capability,
+  path,
+}: Options): Effect.fn.Return<Call, never, Scope.Scope> {
+  const pending: Pending = new Map()
+  const connecting = Semaphore.makeUnsafe(1)
+  const idle = yield* FiberHandle.make<void>()
+  let state: "idle" | "lost" | Open = "idle"
+  let lastId = 0
+
+  const close = Effect.suspend(() => {
+    if (typeof state === "string") return Effect.void
+    const { scope } = state
+    state = "idle"
+    return Scope.close(scope, Exit.void)
+  })
+  yield* Effect.addFinalizer(() => close)
+
+  const loseConnection = Effect.suspend(() => {
+    state = "lost"
+    const waiting = [...pending.values()]
+    pending.clear()
+    return Effect.forEach(waiting, (reply) => Deferred.fail(reply, lost), { discard: true })
+  })
+
+  const receive = (frame: Frame.JsonObject) =>
+    Option.match(decodeReply(frame), {
+      onNone: () => Effect.void,
+      onSome: (reply) => {
+        const waiting = pending.get(reply.id)
+        pending.delete(reply.id)
+        if (waiting === undefined) return Effect.void
+        return reply.ok
+          ? Deferred.succeed(waiting, reply.data)
+          : Deferred.fail(
+              waiting,
+              new Refused({
+                code: reply.code,
+                error: reply.error,
+                retryAfter: Duration.seconds(Math.max(0, reply.retryAfter ?? 0)),
+              }),
+            )
+      },
+    })
+
+  const open = Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    return yield* Effect.gen(function* () {
+      const socket = yield* NodeSocket.makeNet({ path, openTimeout: Protocol.frameTimeLimit })
+      const pull = yield* Socket.readerBytes(socket).pipe(Effect.mapError(() => unreachable(path)))
+      const writer = yield* socket.writer
+      const send = (frame: Frame.JsonObject) =>
+        Effect.fromResult(Frame.encode(frame)).pipe(
+          Effect.flatMap((bytes) => writer.write(bytes)),
+          Effect.mapError((error) =>
+            error._tag === "FrameInvalid"
+              ? HostUnreachable.make({ detail: `The request was not sent. ${error.message}` })
+              : lost,
+          ),
+        )
+      const decoder = Frame.makeDecoder()
+      const frames = Effect.map(pull, (chunks) => Result.all(chunks.map(decoder.push))).pipe(
+        Effect.flatMap(Effect.fromResult),
+        Effect.map((decoded) => decoded.flat()),
+      )
+
+      yield* send({
+        v: 1,
+        op: "handshake",
+        payload: {
+          minVersion: 1,
+          maxVersion: 2,
+          ...(capability !== undefined && { capabilityToken: Redacted.value(capability) }),
+        },
+      })
+      const [greeting] = yield* frames.pipe(
+        Effect.repeat({ until: (received) => received.length > 0 }),
+        Effect.timeoutOrElse({ duration: Protocol.frameTimeLimit, orElse: () => Effect.succeed([]) }),
+        Effect.mapError(() => unreachable(path)),
+      )
+      const answer = decodeGreeting(greeting)
+      if (Option.isNone(answer)) return yield* unreachable(path)
+      if (!answer.value.ok) {
+        return yield* answer.value.code === "UNAUTHORIZED"
+          ? Unauthorized.make({})
+          : HostUnreachable.make({ detail: `The host at ${path} speaks another version of the protocol.` })
+      }
+      yield* frames.pipe(
+        Effect.flatMap(Effect.forEach(receive, { discard: true })),
+        Effect.forever,
+        Effect.catch(() => loseConnection),
+        Effect.forkScoped,
+      )
+      const { v } = answer.value
+      return { version: v, scope, send } satisfies Open
+    }).pipe(
+      Scope.provide(scope),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+    )
+  })
+
+  const connection = Effect.suspend(() => {
+    if (state === "lost") return Effect.fail(lost)
+    if (state !== "idle") return Effect.succeed(state)
+    return Effect.tap(open, (opened) =>
+      Effect.sync(() => {
+        state = opened
+      }),
+    )
+  }).pipe(connecting.withPermit)
+
+  const closeWhenIdle = Effect.suspend(() =>
+    pending.size === 0 ? FiberHandle.run(idle, Effect.delay(close, idleTime)) : Effect.void,
+  )
+
+  return Effect.fnUntraced(function* (op, payload) {
+    yield* FiberHandle.clear(idle)
+    const { send, version } = yield* connection
+    const id = String(++lastId)
+    const reply = yield* Deferred.make<Frame.JsonObject, Refused | HostUnreachable>()
+    pending.set(id, reply)
+    const abandon = Effect.suspend(() => {
+      // The host should not go on with what nobody waits for.
+      if (!pending.delete(id) || version === 1) return Effect.void
+      return Effect.ignore(send({ v: version, id: `${id}-cancel`, op: "cancel", payload: { targetId: id } }))
+    })
+    return yield* send({ v: version, id, op, payload }).pipe(
+      Effect.andThen(Deferred.await(reply)),
+      Effect.timeoutOrElse({
+        duration: Protocol.requestTimeLimit,
+        orElse: () =>
+          Effect.fail(
+            HostUnreachable.make({ detail: "The host did not answer within 30 s. Try again; nothing was lost." }),
+          ),
+      }),
+      Effect.ensuring(abandon),
+      Effect.ensuring(closeWhenIdle),
+    )
+  })
+})

@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+/**
+ * The executable: the commands, what they run on, and how the process ends.
+ */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Console, Effect, Exit, Layer, Logger } from "effect"
+import { CliOutput, Command } from "effect/cli"
+import * as ExitCode from "./cli/ExitCode.ts"
+import * as Host from "./cli/Host.ts"
+import { login } from "./cli/Login.ts"
+import { logout } from "./cli/Logout.ts"
+import { provider } from "./cli/Provider.ts"
+import { serve } from "./cli/Serve.ts"
+import { status } from "./cli/Status.ts"
+import { token } from "./cli/Token.ts"
+import { version } from "./version.ts"
+
+const tokenkeep = Command.make("tokenkeep").pipe(
+  Command.withDescription("Keeps OAuth refresh tokens on the host and hands out only what a sandbox needs"),
+  Command.withSubcommands([
+    login.pipe(Command.provide(Host.either)),
+    token.pipe(Command.provide(Host.either)),
+    status.pipe(Command.provide(Host.either)),
+    logout.pipe(Command.provide(Host.either)),
+    serve.pipe(Command.provide(Host.local)),
+    provider.pipe(Command.provide(Host.local)),
+  ]),
+)
+
+/** On stdout there is only what was asked for: a help that was not is said on stderr. */
+const presenter: CliOutput.Presenter = {
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(
+          `${CliOutput.defaultFormatter({ colors: false }).formatErrors(event.errors).trim()}\n\nSee: ${event.commandPath.join(" ")} --help`,
+        )
+      : CliOutput.defaultPresenter.present(event),
+}
+
+/** Says on stderr what went wrong, and returns the exit code for it. */
+const report = (error: ExitCode.Failure) =>
+  ("errors" in error ? Effect.void : Console.error(`tokenkeep: ${error.message}`)).pipe(Effect.as(ExitCode.of(error)))
+
+/** A defect is ours, and its insides are not for the terminal. */
+const reportDefect = (defect: unknown) =>
+  Effect.logDebug(defect).pipe(
+    Effect.andThen(Console.error("tokenkeep: Something unexpected happened inside; --log-level debug says more.")),
+    Effect.as(1),
+  )
+
+tokenkeep.pipe(
+  Command.run({ version }),
+  Effect.as(0),
+  Effect.catch(report),
+  Effect.catchDefect(reportDefect),
+  Effect.provide(
+    Layer.mergeAll(
+      NodeServices.layer,
+      Layer.succeed(CliOutput.Presenter, presenter),
+      Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
+    ),
+  ),
+  NodeRuntime.runMain({
+    disableErrorReporting: true,
+    // Nothing may keep the process from ending: not an open stdin, not a browser that it started.
+    teardown: (exit) =>
+      process.exit(
+        Exit.match(exit, {
+          onSuccess: (code) => (typeof code === "number" ? code : 0),
+          // Interrupted. A server that was told to stop has done as it was told, and says so itself.
+          onFailure: () => Number(process.exitCode ?? 130),
+        }),
+      ),
+  }),
+)

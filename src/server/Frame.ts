@@ -1,0 +1,97 @@
+/**
+ * Frames: a length of four bytes, big-endian, and so many bytes of UTF-8 JSON, one object. Pure: bytes in, objects out.
+ */
+import { Data, Predicate, Result } from "effect"
+
+/** A peer cannot make us hold more than this per frame; well above any request or reply. */
+export const maximumBytes = 65_536
+
+const headerBytes = 4
+
+/** What came is not a frame. There is no way to find the next one, so the connection must be closed. */
+export class FrameInvalid extends Data.TaggedError("FrameInvalid")<{
+  readonly what: "too large" | "not a JSON object"
+}> {
+  override get message(): string {
+    return `A frame was ${this.what}.`
+  }
+}
+
+/** A JSON object, as it came. */
+export type JsonObject = { readonly [name: string]: unknown }
+
+/** A frame that holds `value`. */
+export const encode = (value: JsonObject): Result.Result<Uint8Array, FrameInvalid> => {
+  const body = Buffer.from(JSON.stringify(value), "utf8")
+  if (body.byteLength > maximumBytes) return Result.fail(new FrameInvalid({ what: "too large" }))
+  const frame = Buffer.allocUnsafe(headerBytes + body.byteLength)
+  frame.writeUInt32BE(body.byteLength, 0)
+  body.copy(frame, headerBytes)
+  return Result.succeed(frame)
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+const parse = (body: Uint8Array): Result.Result<JsonObject, FrameInvalid> =>
+  Result.try((): unknown => JSON.parse(utf8.decode(body))).pipe(
+    Result.filterOrFail(isJsonObject, () => new FrameInvalid({ what: "not a JSON object" })),
+    Result.mapError(() => new FrameInvalid({ what: "not a JSON object" })),
+  )
+
+const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value) && !Array.isArray(value)
+
+/** Puts frames together from chunks cut anywhere. */
+export interface Decoder {
+  /** The frames that are complete with this chunk. After a failure the decoder is of no more use. */
+  readonly push: (chunk: Uint8Array) => Result.Result<ReadonlyArray<JsonObject>, FrameInvalid>
+  /** Whether a frame has begun that is not complete. */
+  readonly isPartial: () => boolean
+}
+
+/** A decoder at the beginning of a stream. */
+export const makeDecoder = (): Decoder => {
+  const header = Buffer.alloc(headerBytes)
+  let headerFilled = 0
+  // Allocated once the length is known and allowed, then filled in place: bytes that come one by one cost no copying.
+  let body: Buffer | undefined
+  let bodyFilled = 0
+
+  return {
+    isPartial: () => headerFilled > 0,
+    push: (chunk) => {
+      const frames: Array<JsonObject> = []
+      let at = 0
+      while (at < chunk.byteLength) {
+        if (body === undefined) {
+          const taken = fill(header, headerFilled, chunk, at)
+          headerFilled += taken
+          at += taken
+          if (headerFilled < headerBytes) break
+          const length = header.readUInt32BE(0)
+          if (length > maximumBytes) return Result.fail(new FrameInvalid({ what: "too large" }))
+          // An empty body is not JSON; nothing more would ever come to complete it.
+          if (length === 0) return Result.fail(new FrameInvalid({ what: "not a JSON object" }))
+          body = Buffer.allocUnsafe(length)
+          bodyFilled = 0
+        }
+        const taken = fill(body, bodyFilled, chunk, at)
+        bodyFilled += taken
+        at += taken
+        if (bodyFilled < body.byteLength) break
+        const frame = parse(body)
+        if (Result.isFailure(frame)) return Result.fail(frame.failure)
+        frames.push(frame.success)
+        headerFilled = 0
+        body = undefined
+      }
+      return Result.succeed(frames)
+    },
+  }
+}
+
+/** Moves bytes of the chunk into `target`, and says how many those were. */
+const fill = (target: Buffer, filled: number, chunk: Uint8Array, at: number): number => {
+  const taken = chunk.subarray(at, at + target.byteLength - filled)
+  target.set(taken, filled)
+  return taken.byteLength
+}
