@@ -107,9 +107,10 @@ export class Sessions extends Context.Service<
           }),
         )
 
+      /** Strictly past its life: a session that ends in this instant is told so once more before it is forgotten. */
       const isDue = (id: string, now: DateTime.Utc) => {
         const entry = entries.get(id)
-        return entry !== undefined && Session.isExpired(entry.session, now)
+        return entry !== undefined && DateTime.isLessThan(entry.session.expiresAt, now)
       }
 
       const expired = (now: DateTime.Utc): ReadonlyArray<string> =>

@@ -197,7 +197,7 @@ export const encodeInitiated = (login: InitiatedLogin): JsonObject => ({
   flow_type: login.flowType,
   auth_url: login.authUrl,
   pollIntervalMs: Duration.toMillis(login.pollInterval),
-  expiresIn: Math.floor(Duration.toSeconds(login.expiresIn)),
+  expiresIn: Math.round(Duration.toSeconds(login.expiresIn)),
   ...Option.match(login.device, {
     onNone: () => ({}),
     onSome: ({ userCode, verificationUri, verificationUriComplete }) => ({

@@ -1,0 +1,118 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, FileSystem, Layer, Option, Path } from "effect"
+import { Digest, SecureRandom } from "effect/crypto"
+import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
+import { TokenStore } from "../../src/broker/TokenStore.ts"
+import * as TokenStoreFile from "../../src/broker/TokenStoreFile.ts"
+import * as Account from "../../src/domain/AccountKey.ts"
+import * as TemporaryHome from "../support/TemporaryHome.ts"
+import { inClear, suite, tokenOf } from "./TokenStoreContract.ts"
+
+const files = TokenStoreFile.layer.pipe(
+  Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
+  Layer.provideMerge(TemporaryHome.layerConfig()),
+  Layer.provideMerge(NodeServices.layer),
+)
+
+suite("in memory", TokenStore.layerMemory)
+suite("in files", files)
+
+const github = Account.make("github")
+
+describe("the file of an account", () => {
+  it.live("is 0600 in folders that are 0700, whatever the umask", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const fs = yield* FileSystem.FileSystem
+      const { accountsDirectory } = yield* BrokerConfig
+      const umask = process.umask(0)
+      yield* store.set(github, tokenOf("one")).pipe(Effect.ensuring(Effect.sync(() => process.umask(umask))))
+      const mode = (path: string) => Effect.map(fs.stat(path), (info) => info.mode & 0o777)
+      assert.strictEqual(yield* mode(`${accountsDirectory}/github/default.json`), 0o600)
+      assert.strictEqual(yield* mode(`${accountsDirectory}/github`), 0o700)
+      assert.strictEqual(yield* mode(accountsDirectory), 0o700)
+    }).pipe(Effect.provide(files)),
+  )
+
+  it.live("is the only thing left in its folder", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const fs = yield* FileSystem.FileSystem
+      const { accountsDirectory } = yield* BrokerConfig
+      yield* store.set(github, tokenOf("one"))
+      yield* store.set(github, tokenOf("two"))
+      assert.deepStrictEqual(yield* fs.readDirectory(`${accountsDirectory}/github`), ["default.json"])
+    }).pipe(Effect.provide(files)),
+  )
+
+  it.live("cut off at any byte is reported as corrupt, named, and left as it is", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const fs = yield* FileSystem.FileSystem
+      const { accountsDirectory } = yield* BrokerConfig
+      const path = `${accountsDirectory}/github/default.json`
+      yield* store.set(github, tokenOf("one"))
+      const whole = yield* fs.readFileString(path)
+      for (let length = 0; length < whole.length; length++) {
+        const cut = whole.slice(0, length)
+        yield* fs.writeFileString(path, cut)
+        const error = yield* Effect.flip(store.get(github))
+        assert.strictEqual(error._tag, "StoreCorrupt")
+        assert.include(error.message, path)
+        assert.strictEqual(yield* fs.readFileString(path), cut)
+      }
+      assert.deepStrictEqual((yield* store.list).map(String), ["github"])
+    }).pipe(Effect.provide(files)),
+  )
+
+  it.live("that belongs to another account is corrupt", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const fs = yield* FileSystem.FileSystem
+      const { accountsDirectory } = yield* BrokerConfig
+      yield* store.set(github, tokenOf("one"))
+      yield* fs.copyFile(`${accountsDirectory}/github/default.json`, `${accountsDirectory}/github/other.json`)
+      const error = yield* Effect.flip(store.get(Account.make("github", "other")))
+      assert.strictEqual(error._tag, "StoreCorrupt")
+    }).pipe(Effect.provide(files)),
+  )
+
+  it.live("that cannot be read is unavailable, which is neither missing nor corrupt", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const fs = yield* FileSystem.FileSystem
+      const { accountsDirectory } = yield* BrokerConfig
+      yield* fs.makeDirectory(`${accountsDirectory}/github/default.json`, { recursive: true })
+      const error = yield* Effect.flip(store.get(github))
+      assert.strictEqual(error._tag, "StoreUnavailable")
+    }).pipe(Effect.provide(files)),
+  )
+
+  it.live("keeps its old content when the new one cannot be written", () =>
+    Effect.gen(function* () {
+      const paths = yield* Path.Path
+      const { accountsDirectory } = yield* BrokerConfig
+      const store = yield* TokenStore
+      const real = yield* FileSystem.FileSystem
+      yield* store.set(github, tokenOf("old"))
+      const full = FileSystem.make({
+        ...real,
+        rename: (from, to) => real.rename(paths.join(from, "gone"), to),
+      })
+      const failing = Layer.fresh(TokenStoreFile.layer).pipe(
+        Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
+        Layer.provide(Layer.succeed(FileSystem.FileSystem, full)),
+      )
+      const error = yield* TokenStore.pipe(
+        Effect.flatMap((broken) => broken.set(github, tokenOf("new"))),
+        Effect.provide(failing),
+        Effect.flip,
+      )
+      assert.strictEqual(error._tag, "StoreUnavailable")
+      const kept = Option.getOrThrow(yield* store.get(github))
+      assert.deepStrictEqual(inClear(kept), inClear(tokenOf("old")))
+      assert.deepStrictEqual(yield* real.readDirectory(`${accountsDirectory}/github`), ["default.json"])
+    }).pipe(Effect.provide(files)),
+  )
+})
