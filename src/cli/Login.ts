@@ -106,22 +106,19 @@ const address = (url: string): string =>
   })
 
 /** The host is still waiting for the person. */
-class StillPending extends Data.TaggedError("StillPending")<{ readonly interval: Duration.Duration }> {}
+class StillPending extends Data.TaggedError("StillPending")<{}> {}
 
-/** Asks again after as long as the host says, for as long as it says that it is waiting. */
-const pollPace = Schedule.forever.pipe(
-  Schedule.setInputType<{ readonly _tag: string } | StillPending>(),
-  Schedule.while(({ input }) => input instanceof StillPending),
-  Schedule.modifyDelay(({ input }) => Effect.succeed("interval" in input ? input.interval : Duration.zero)),
+/** Asks again for as long as the host is waiting. Only the host asks the provider, so asking it often harms nobody. */
+const pollPace = Schedule.spaced("1 second").pipe(
+  Schedule.setInputType<{ readonly _tag: string }>(),
+  Schedule.while(({ input }) => input._tag === "StillPending"),
 )
 
 const waitForGrant = Effect.fnUntraced(function* ({ sessionId }: InitiatedLogin) {
   const broker = yield* Broker
   return yield* broker.poll(sessionId).pipe(
     Effect.flatMap((progress) =>
-      progress.status === "complete"
-        ? Effect.succeed(progress.token)
-        : Effect.fail(new StillPending({ interval: progress.interval })),
+      progress.status === "complete" ? Effect.succeed(progress.token) : Effect.fail(new StillPending()),
     ),
     Effect.retry(pollPace),
     Effect.catchTag("StillPending", () => Effect.die("polling never ends while it is pending")),

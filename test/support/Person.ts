@@ -37,6 +37,7 @@ export const visit = async (
   const cookies = new Map<string, string>()
   let url = address
   let body: URLSearchParams | undefined
+  let saidNo = false
   for (let step = 0; step < 20; step++) {
     const response = await fetch(url, {
       redirect: "manual",
@@ -60,11 +61,12 @@ export const visit = async (
       continue
     }
     const form = formIn(text, url)
-    if (new URL(url).origin !== home || form === undefined) return { url, status: response.status, text }
+    if (new URL(url).origin !== home || form === undefined || saidNo) return { url, status: response.status, text }
     const { action, fields } = form
     const abort = /href="([^"]*\/abort)"/.exec(text)?.[1]
     if (will === "deny" && abort !== undefined) {
       url = new URL(abort, url).href
+      saidNo = true
       continue
     }
     if (fields.has("login")) fields.set("login", "alice").set("password", "wonderland")
@@ -73,7 +75,10 @@ export const visit = async (
     }
     url = action
     body = new URLSearchParams([...fields])
-    if (will === "deny" && text.includes('name="abort"')) body = new URLSearchParams([...fields, ["abort", "yes"]])
+    if (will === "deny" && text.includes('name="abort"')) {
+      body = new URLSearchParams([...fields, ["abort", "yes"]])
+      saidNo = true
+    }
   }
   throw new Error(`no end of forms at ${url}`)
 }

@@ -1,0 +1,50 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as CallbackPage from "../../src/oauth/CallbackPage.ts"
+
+const pages: ReadonlyArray<readonly [CallbackPage.Outcome, status: number, title: string]> = [
+  ["signed-in", 200, "Signed in"],
+  ["denied", 200, "Access was not granted"],
+  ["failed", 200, "Signing in did not work"],
+  ["already-answered", 200, "Already answered"],
+  ["not-this-login", 400, "Not an answer to this login"],
+  ["not-here", 404, "Nothing here"],
+]
+
+describe("the page at the end of a login", () => {
+  for (const [outcome, status, title] of pages) {
+    it(`says "${title}" with status ${status} when the visit was ${outcome}`, () => {
+      const page = CallbackPage.render(outcome)
+      assert.strictEqual(page.status, status)
+      assert.include(page.html, `<title>${title}</title>`)
+      assert.include(page.html, `<h1>${title}</h1>`)
+      assert.match(page.html, /<p>[^<]{20,}<\/p>/)
+    })
+
+    it(`runs nothing and loads nothing when the visit was ${outcome}`, () => {
+      const { html } = CallbackPage.render(outcome)
+      assert.match(html, /^<!doctype html>\n<html lang="en">/)
+      assert.notMatch(html, /<script|<iframe|<form|<link|<img|\son\w+=|javascript:/i)
+      assert.notMatch(html, /https?:|\/\/|src=|href=|url\(|@import/i)
+    })
+  }
+
+  it("marks a good end and a bad one differently, and the rest as neither", () => {
+    const marks = pages.map(([outcome]) => /<div class="([^"]*)"/.exec(CallbackPage.render(outcome).html)?.[1])
+    assert.deepStrictEqual(marks, ["mark good", "mark bad", "mark bad", "mark good", "mark", "mark"])
+  })
+
+  it("is sent with headers that forbid loading, framing, sniffing, keeping and passing on", () => {
+    const policy = CallbackPage.headers["content-security-policy"]?.split("; ")
+    assert.includeMembers(policy ?? [], [
+      "default-src 'none'",
+      "base-uri 'none'",
+      "form-action 'none'",
+      "frame-ancestors 'none'",
+    ])
+    assert.notInclude(policy?.join(" "), "script-src")
+    assert.strictEqual(CallbackPage.headers["referrer-policy"], "no-referrer")
+    assert.strictEqual(CallbackPage.headers["cache-control"], "no-store")
+    assert.strictEqual(CallbackPage.headers["x-content-type-options"], "nosniff")
+    assert.strictEqual(CallbackPage.headers["content-type"], "text/html; charset=utf-8")
+  })
+})
