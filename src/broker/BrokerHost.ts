@@ -14,7 +14,7 @@ import {
   TokenNotFound,
 } from "../domain/Errors.ts"
 import type { FlowType } from "../domain/Session.ts"
-import { isFresh, type PublicToken, type StoredToken, toPublic } from "../domain/Token.ts"
+import { isFresh, mergeRefreshed, type PublicToken, type StoredToken, toPublic } from "../domain/Token.ts"
 import * as BrowserRedirect from "../oauth/BrowserRedirect.ts"
 import * as DeviceCode from "../oauth/DeviceCode.ts"
 import { LoopbackListener, type PortsTaken } from "../oauth/LoopbackListener.ts"
@@ -257,16 +257,11 @@ export const layerNoDeps = Layer.effect(
       saveToken: Effect.fn("Broker.saveToken")(function* (account, token) {
         yield* Effect.gen(function* () {
           const stored = yield* store.get(account)
-          const { accessToken, expiresAt, extras, scope, tokenType } = token
-          const refreshToken = Option.flatMap(stored, (kept) => Option.fromUndefinedOr(kept.refreshToken))
-          yield* store.set(account, {
-            accessToken,
-            tokenType,
-            extras: Redacted.make(extras, { label: "extras" }),
-            ...(expiresAt !== undefined && { expiresAt }),
-            ...(scope !== undefined && { scope }),
-            ...(Option.isSome(refreshToken) && { refreshToken: refreshToken.value }),
-          })
+          const brought = { ...token, extras: Redacted.make(token.extras, { label: "extras" }) }
+          yield* store.set(
+            account,
+            Option.match(stored, { onNone: () => brought, onSome: (kept) => mergeRefreshed(kept, brought) }),
+          )
         }).pipe(lock.withLock(account))
       }),
 

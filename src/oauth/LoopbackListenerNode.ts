@@ -42,7 +42,8 @@ export const layer: Layer.Layer<LoopbackListener> = Layer.succeed(
         const { html, status } = CallbackPage.render(outcome)
         return HttpServerResponse.text(html, { status, headers: CallbackPage.headers })
       })
-      yield* server.serve(app)
+      // The tracer would note the whole address, and the code is in it.
+      yield* server.serve(app).pipe(Effect.withTracerEnabled(false))
       return "port" in server.address ? server.address.port : 0
     }),
   }),

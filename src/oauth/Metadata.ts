@@ -2,7 +2,7 @@
  * Where a provider's endpoints are: from its record, or discovered from its issuer (OpenID Connect Discovery 1.0, then
  * RFC 8414), with the issuer in the answer checked against the one asked.
  */
-import { Clock, Context, Duration, Effect, Layer, Option } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, Redacted } from "effect"
 import * as oauth from "oauth4webapi"
 import type { Provider } from "./Provider.ts"
 import { ProviderFetch } from "./ProviderFetch.ts"
@@ -76,7 +76,7 @@ const discover = Effect.fnUntraced(function* (fetch: ProviderFetch["Service"], p
     const reason = classify(answer.status, undefined, Option.none())
     return yield* new ProviderFailure({ provider: provider.name, reason })
   }
-  const response = Response.json(Option.getOrNull(answer.json))
+  const response = Response.json(Option.getOrNull(Option.map(answer.json, Redacted.value)))
   return yield* Effect.tryPromise(() => oauth.processDiscoveryResponse(new URL(issuer), response)).pipe(
     Effect.catch(() => misconfigured(provider, "its metadata is malformed, or names another issuer")),
   )

@@ -12,7 +12,7 @@ import type { RefreshedToken, StoredToken } from "../domain/Token.ts"
 import { CallbackRejected, GrantDenied, GrantExpired } from "./Grant.ts"
 import { endpoint, Metadata } from "./Metadata.ts"
 import type { Provider } from "./Provider.ts"
-import { type Answer, ProviderFetch } from "./ProviderFetch.ts"
+import { type Answer, type JsonObject, ProviderFetch } from "./ProviderFetch.ts"
 import { classify, ProviderFailure, Reason } from "./ProviderFailure.ts"
 import * as SecureUrl from "./SecureUrl.ts"
 
@@ -98,7 +98,7 @@ export class OAuthClient extends Context.Service<
         // Vendors have answered 200 with an error in the body.
         if (Option.isSome(errorCode(answer))) return yield* failure(provider, { ...answer, status: 400 })
         const receivedAt = yield* DateTime.now
-        const { body, idToken } = intoShape(Option.getOrElse(answer.json, () => ({})))
+        const { body, idToken } = intoShape(Option.match(answer.json, { onNone: () => ({}), onSome: Redacted.value }))
         const token = yield* Effect.tryPromise({
           try: () => process(Response.json(body)),
           catch: () =>
@@ -166,7 +166,11 @@ export class OAuthClient extends Context.Service<
           })
           const device = yield* Effect.tryPromise({
             try: () =>
-              oauth.processDeviceAuthorizationResponse(server, client, Response.json(Option.getOrNull(answer.json))),
+              oauth.processDeviceAuthorizationResponse(
+                server,
+                client,
+                Response.json(Option.getOrNull(Option.map(answer.json, Redacted.value))),
+              ),
             catch: () => malformed,
           })
           const verificationUri = SecureUrl.parse(device.verification_uri)
@@ -248,7 +252,7 @@ const capture = (
 
 const errorCode = (answer: Answer): Option.Option<string> =>
   answer.json.pipe(
-    Option.map((body) => body["error"]),
+    Option.map((body) => Redacted.value(body)["error"]),
     Option.filter((code) => typeof code === "string"),
   )
 
@@ -273,7 +277,7 @@ const retryAfter = (header: string): Option.Option<Duration.Duration> =>
  * what can be understood is: an empty refresh token or an impossible lifetime is left out, a missing type is bearer.
  * The ID token is set aside unverified, because nobody here relies on what it claims.
  */
-const intoShape = (json: { readonly [name: string]: Schema.Json }) => {
+const intoShape = (json: JsonObject) => {
   const { expires_in, id_token, refresh_token, scope, token_type, ...rest } = json
   const seconds = typeof expires_in === "string" ? Number.parseFloat(expires_in) : expires_in
   return {

@@ -3,15 +3,17 @@
  *
  * The answer is read whole before anybody looks at it, so that the limits hold for the body too.
  */
-import type { Option } from "effect"
-import { Context, Data, Effect, Layer, Schema } from "effect"
+import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
 
-/** An answer, read whole. `json` is the body, if it is a JSON object. */
+/** What JSON calls an object. */
+export type JsonObject = { readonly [name: string]: Schema.Json }
+
+/** An answer, read whole. `json` is the body, if it is a JSON object; there may be tokens in it. */
 export interface Answer {
   readonly status: number
   readonly headers: Headers
-  readonly json: Option.Option<{ readonly [name: string]: Schema.Json }>
+  readonly json: Option.Option<Redacted.Redacted<JsonObject>>
 }
 
 /** No answer came, or one that broke a limit. */
@@ -44,7 +46,11 @@ export class ProviderFetch extends Context.Service<
               catch: () => new FetchFailure({ what: "unreachable" }),
             })
             const text = yield* readBody(response)
-            return { status: response.status, headers: response.headers, json: decodeBody(text) }
+            return {
+              status: response.status,
+              headers: response.headers,
+              json: Option.map(decodeBody(text), (json) => Redacted.make(json)),
+            }
           },
           Effect.timeoutOrElse({
             duration: timeLimit,

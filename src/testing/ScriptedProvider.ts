@@ -42,6 +42,8 @@ export class ScriptedProvider extends Context.Service<
     readonly denyDevice: (userCode: string) => Effect.Effect<void>
     /** The token endpoint gives this answer next, whatever it is asked; several are given in turn. */
     readonly answerNext: (answer: Answer) => Effect.Effect<void>
+    /** Every secret that was sent to the server or issued by it, and what it is: for tests that look for leaks. */
+    readonly secrets: Effect.Effect<ReadonlyArray<readonly [kind: string, value: string]>>
     /** The grant types that the token endpoint was asked for, in order. */
     readonly calls: Effect.Effect<ReadonlyArray<string>>
   }
@@ -75,18 +77,26 @@ const make = Effect.fnUntraced(function* ({ expiresIn = 3600, name = "scripted" 
   const script: Array<Answer> = []
   const calls: Array<string> = []
 
-  const secret = (prefix: string) => Effect.map(random.randomBytes(16), (bytes) => `${prefix}-${Hex.encode(bytes)}`)
+  const secrets: Array<readonly [string, string]> = []
+
+  const fresh = (kind: string) =>
+    Effect.map(random.randomBytes(16), (bytes) => {
+      const value = `${kind}-${Hex.encode(bytes)}`
+      // An access token is what everybody is meant to see.
+      if (kind !== "access") secrets.push([kind, value])
+      return value
+    })
 
   const issue = Effect.gen(function* () {
-    const refreshToken = yield* secret("refresh")
+    const refreshToken = yield* fresh("refresh")
     alive.add(refreshToken)
     return Response.json({
-      access_token: yield* secret("access"),
+      access_token: yield* fresh("access"),
       refresh_token: refreshToken,
       token_type: "Bearer",
       expires_in: expiresIn,
       account_id: "account-1",
-      id_token: yield* secret("id"),
+      id_token: yield* fresh("id"),
     })
   })
 
@@ -94,6 +104,7 @@ const make = Effect.fnUntraced(function* ({ expiresIn = 3600, name = "scripted" 
     const code = parameters.get("code") ?? ""
     const known = codes.get(code)
     codes.delete(code)
+    secrets.push(["verifier", parameters.get("code_verifier") ?? ""])
     const verifier = new TextEncoder().encode(parameters.get("code_verifier") ?? "")
     const challenge = Base64Url.encode(yield* digest.digest(Digest.sha256, verifier))
     return known?.challenge === challenge && known.redirectUri === parameters.get("redirect_uri")
@@ -131,7 +142,7 @@ const make = Effect.fnUntraced(function* ({ expiresIn = 3600, name = "scripted" 
 
   const device = Effect.gen(function* () {
     const userCode = Hex.encode(yield* random.randomBytes(4)).toUpperCase()
-    const code = yield* secret("device")
+    const code = yield* fresh("device")
     devices.set(userCode, { code, will: "undecided" })
     return Response.json({
       device_code: code,
@@ -171,7 +182,9 @@ const make = Effect.fnUntraced(function* ({ expiresIn = 3600, name = "scripted" 
   const back = (authorizationUrl: string, answer: { readonly [name: string]: string }) => {
     const asked = new URL(authorizationUrl).searchParams
     const redirect = new URL(asked.get("redirect_uri") ?? issuer)
-    const parameters = { ...answer, state: asked.get("state") ?? "", iss: issuer }
+    const state = asked.get("state") ?? ""
+    secrets.push(["state", state])
+    const parameters = { ...answer, state, iss: issuer }
     for (const [key, value] of Object.entries(parameters)) redirect.searchParams.set(key, value)
     return redirect.href
   }
@@ -189,7 +202,7 @@ const make = Effect.fnUntraced(function* ({ expiresIn = 3600, name = "scripted" 
     },
     grant: Effect.fnUntraced(function* (authorizationUrl) {
       const asked = new URL(authorizationUrl).searchParams
-      const code = yield* secret("code")
+      const code = yield* fresh("code")
       codes.set(code, {
         challenge: asked.get("code_challenge") ?? "",
         redirectUri: asked.get("redirect_uri") ?? "",
@@ -200,6 +213,7 @@ const make = Effect.fnUntraced(function* ({ expiresIn = 3600, name = "scripted" 
     grantDevice: (userCode) => decide(userCode, "granted"),
     denyDevice: (userCode) => decide(userCode, "denied"),
     answerNext: (answer) => Effect.sync(() => void script.push(answer)),
+    secrets: Effect.sync(() => [...secrets]),
     calls: Effect.sync(() => [...calls]),
   })
 

@@ -122,6 +122,6 @@ describe("errors", () => {
 
   it("do not arrive about an account whose name holds controls", () => {
     const wire = { _tag: "TokenNotFound", account: { provider: "\u001b[2J", bucket: "default" } }
-    assert.isTrue(Option.isNone(Schema.decodeUnknownOption(codec)(wire)))
+    assert.isTrue(Option.isNone(Schema.decodeOption(codec)(wire)))
   })
 })

@@ -13,13 +13,15 @@ import {
 
 const at = (millis: number) => DateTime.makeUnsafe(millis)
 
+const hidden = (extras: { readonly [name: string]: Schema.Json }) => Redacted.make(extras, { label: "extras" })
+
 const stored: StoredToken = {
   accessToken: Redacted.make("old-access"),
   refreshToken: Redacted.make("old-refresh"),
   expiresAt: at(1000),
   scope: "read write",
   tokenType: "bearer",
-  extras: Redacted.make({ account_id: "42", id_token: "e.y.j" }),
+  extras: hidden({ account_id: "42", id_token: "e.y.j" }),
 }
 
 const values = (token: StoredToken) => ({
@@ -76,7 +78,7 @@ describe("the public part of a token", () => {
   })
 
   it("leaves out what the provider did not say", () => {
-    const token = toPublic({ accessToken: stored.accessToken, tokenType: "bearer", extras: Redacted.make({}) }, [])
+    const token = toPublic({ accessToken: stored.accessToken, tokenType: "bearer", extras: hidden({}) }, [])
     assert.hasAllKeys(token, ["accessToken", "tokenType", "extras"])
   })
 
@@ -85,7 +87,7 @@ describe("the public part of a token", () => {
     fc.assert(
       fc.property(fc.array(field), fc.array(field), (present, listed) => {
         const extras = Object.fromEntries(present.map((name) => [name, `secret ${name}`]))
-        const token = toPublic({ ...stored, extras: Redacted.make(extras) }, listed)
+        const token = toPublic({ ...stored, extras: hidden(extras) }, listed)
         const expected = new Set(listed.filter((name) => present.includes(name) && !reservedFields.includes(name)))
         assert.sameMembers(Object.keys(token.extras), [...expected])
         for (const [name, value] of Object.entries(token.extras)) assert.strictEqual(value, `secret ${name}`)
@@ -126,7 +128,7 @@ describe("merging a refreshed token", () => {
   })
 
   it("adds new extra fields to the old ones and still hides them", () => {
-    const extras = Redacted.make({ id_token: "new", resource_url: "https://x" })
+    const extras = hidden({ id_token: "new", resource_url: "https://x" })
     assert.deepStrictEqual(afterRefresh({ extras }).extras, {
       account_id: "42",
       id_token: "new",

@@ -12,17 +12,14 @@ const prepare = (options: AuthorizationServer.Options = {}) =>
     const server = yield* AuthorizationServer.start(options)
     const home = yield* TemporaryHome.make
     const environment = { TOKENKEEP_HOME: `${home}/keep`, HOME: home, CLIENT_SECRET: options.clientSecret ?? "" }
-    const added = yield* Program.run(
-      [
-        ...["provider", "add", "demo", "--issuer", server.issuer, "--client-id", server.clientId],
-        ...["--flow", "device", "--flow", "browser", "--flow", "paste"],
-        ...["--scope", "openid", "--scope", "offline_access"],
-        ...["--redirect-uri", AuthorizationServer.loopbackRedirectUri],
-        ...["--redirect-uri", AuthorizationServer.hostedRedirectUri],
-        ...(options.clientSecret === undefined ? [] : ["--client-secret-env", "CLIENT_SECRET"]),
-      ],
-      environment,
+    const secret = options.clientSecret === undefined ? [] : ["--client-secret-env", "CLIENT_SECRET"]
+    const flows = ["device", "browser", "paste"].flatMap((flow) => ["--flow", flow])
+    const scopes = ["openid", "offline_access"].flatMap((scope) => ["--scope", scope])
+    const redirectUris = [AuthorizationServer.loopbackRedirectUri, AuthorizationServer.hostedRedirectUri].flatMap(
+      (uri) => ["--redirect-uri", uri],
     )
+    const record = ["--issuer", server.issuer, "--client-id", server.clientId, ...flows, ...scopes, ...redirectUris]
+    const added = yield* Program.run(["provider", "add", "demo", ...record, ...secret], environment)
     assert.strictEqual(added.code, 0, added.stderr)
     return { server, home, environment }
   })

@@ -9,7 +9,7 @@ import * as Protocol from "../../src/server/Protocol.ts"
 const never = 253_402_300_799
 const standardFields = new Set(["access_token", "expiry", "token_type", "scope"])
 
-const throughJson = <A>(value: A): A => JSON.parse(JSON.stringify(value))
+const throughJson = (value: unknown): Schema.Json => JSON.parse(JSON.stringify(value))
 
 const secret = fc.string({ minLength: 1 }).map((text) => Redacted.make(text))
 const extraName = fc.oneof(fc.constantFrom("account_id", "toString", "Scope"), fc.string({ unit: "binary" }))
@@ -123,7 +123,7 @@ describe("a token on the wire", () => {
     fc.assert(
       fc.property(publicToken, (token) => {
         const arrived = decodedFromJson(Protocol.encodeToken(token))
-        assert.deepStrictEqual(arrived, Option.some({ ...inClear(token), expiresAt: inClear(token).expiresAt }))
+        assert.deepStrictEqual(arrived, Option.some(inClear(token)))
       }),
     )
   })

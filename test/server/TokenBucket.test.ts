@@ -18,11 +18,11 @@ describe("a token bucket", () => {
   })
 
   it("fills at a steady rate", () => {
-    assert.deepStrictEqual(takeAt(2, [0, 0, 100, 400, 499, 500, 600, 1000]), [0, 0, 400, 100, 1, 0, 400, 0])
+    assert.deepStrictEqual(takeAt(2, [0, 0, 125, 250, 375, 500, 625, 1000]), [0, 0, 375, 250, 125, 0, 375, 0])
   })
 
   it("takes nothing for a request that is refused", () => {
-    assert.deepStrictEqual(takeAt(1, [0, 200, 200, 200, 1000]), [0, 800, 800, 800, 0])
+    assert.deepStrictEqual(takeAt(1, [0, 250, 250, 250, 1000]), [0, 750, 750, 750, 0])
   })
 
   it("never holds more than comes in a second, however long it was left alone", () => {

@@ -1,0 +1,24 @@
+/**
+ * tokenkeep as a library.
+ *
+ * - `Broker`: the service. `BrokerHost.layer` holds the refresh tokens; `BrokerClient.layer` asks a host over a socket.
+ * - `BrokerConfig`, `BrokerConfigEnv`: what can be set, in the program or in the environment.
+ * - `UnixServer.layer`: hands out tokens on a socket, to whom `Admission` lets in and `PeerCredentials` makes known.
+ * - `AccountKey`, `Token`, `Errors`: the words that all of them use.
+ */
+export { type BroughtToken, Broker, type InitiatedLogin, type LoginProgress } from "./broker/Broker.ts"
+export { BrokerConfig, type Settings } from "./broker/BrokerConfig.ts"
+export * as BrokerConfigEnv from "./broker/BrokerConfigEnv.ts"
+export * as BrokerHost from "./broker/BrokerHost.ts"
+export { CurrentPeer } from "./broker/CurrentPeer.ts"
+export { Providers } from "./broker/Providers.ts"
+export { TokenStore } from "./broker/TokenStore.ts"
+export * as BrokerClient from "./client/BrokerClient.ts"
+export * as AccountKey from "./domain/AccountKey.ts"
+export * as Errors from "./domain/Errors.ts"
+export * as Peer from "./domain/Peer.ts"
+export * as Token from "./domain/Token.ts"
+export { type Provider, ProviderRecord } from "./oauth/Provider.ts"
+export { Admission } from "./server/Admission.ts"
+export { PeerCredentials } from "./server/PeerCredentials.ts"
+export { UnixServer } from "./server/UnixServer.ts"
