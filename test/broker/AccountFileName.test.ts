@@ -87,6 +87,12 @@ describe("the file name of an account", () => {
     }),
   )
 
+  it.effect("does not say the name that was hashed", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(AccountFileName.decode(yield* encode("a".repeat(181))), Option.none())
+    }),
+  )
+
   for (const broken of ["%", "%zz", "%ff", "%c3"]) {
     it(`does not say a name for ${broken}, which is not one of ours`, () => {
       assert.isTrue(Option.isNone(AccountFileName.decode(broken)))

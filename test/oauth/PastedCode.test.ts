@@ -11,6 +11,7 @@ describe("a pasted answer", () => {
     ["a bare code", "abc123", { code: "abc123" }],
     ["a code with the characters codes have", "4/0AeanS-_~.x==", { code: "4/0AeanS-_~.x==" }],
     ["a code with plus and percent signs", "a+b%2F", { code: "a+b%2F" }],
+    ["a code that ends in the word code and padding", "4barcode==", { code: "4barcode==" }],
     ["a code and a state", "abc#st-1", { code: "abc", state: "st-1" }],
     ["a code with padding, and a state", "4/0Aean==#st", { code: "4/0Aean==", state: "st" }],
     ["a code and an empty state", "abc#", { code: "abc" }],
@@ -24,7 +25,7 @@ describe("a pasted answer", () => {
       { code: "a", state: "s", iss: "https://x" },
     ],
     ["a redirect URL", "https://app.test/cb?code=4/0Aean&state=st", { code: "4/0Aean", state: "st" }],
-    ["a redirect URL in capitals", "HTTPS://app.test/cb?code=abc", { code: "abc" }],
+    ["a redirect URL in capitals", "HTTPS://app.test/cb?code=abc#_=_", { code: "abc" }],
     ["a loopback redirect URL", "http://127.0.0.1:8085/cb?code=abc&state=st", { code: "abc", state: "st" }],
     ["a redirect URL with a fragment after the query", "https://app.test/cb?code=abc#_=_", { code: "abc" }],
     [

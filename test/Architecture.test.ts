@@ -1,0 +1,94 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { dirname, join, relative } from "node:path"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+import packageJson from "../package.json" with { type: "json" }
+import { version } from "../src/version.ts"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const src = join(root, "src")
+
+/** From low to high: a folder imports from itself and from what stands before it. */
+const layers = ["domain", "oauth", "broker", "server", "client", "testing", "cli"]
+/** These sit on top of all folders. */
+const top = new Set(["index.ts", "main.ts"])
+
+const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"))
+const textOf = (file: string) => readFileSync(join(src, file), "utf8")
+const importsOf = (file: string) =>
+  [...textOf(file).matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map(([, path]) => path ?? "")
+const targetsOf = (file: string) =>
+  importsOf(file)
+    .filter((path) => path.startsWith("."))
+    .map((path) => relative(src, join(src, dirname(file), path)))
+
+describe("src", () => {
+  it("imports only downward", () => {
+    for (const file of files) {
+      const [folder = ""] = file.split("/")
+      const rank = layers.indexOf(folder)
+      for (const target of targetsOf(file)) {
+        const [targetFolder = ""] = target.split("/")
+        if (top.has(file) || target === "version.ts") continue
+        assert.include(layers, folder, `${file} is in no known folder`)
+        assert.isAtMost(layers.indexOf(targetFolder), rank, `${file} imports ${target}`)
+        assert.isAtLeast(layers.indexOf(targetFolder), 0, `${file} imports ${target}`)
+      }
+    }
+  })
+
+  it("never imports an index", () => {
+    for (const file of files) for (const target of targetsOf(file)) assert.notMatch(target, /index\.ts$/, file)
+  })
+
+  it("has no file that nothing imports", () => {
+    const imported = new Set(files.flatMap(targetsOf))
+    const entries = new Set(["index.ts", "main.ts", "cli/index.ts", "testing/index.ts"])
+    assert.deepStrictEqual(
+      files.filter((file) => !imported.has(file) && !entries.has(file)),
+      [],
+    )
+  })
+
+  it("keeps the domain pure, and Node at the edges", () => {
+    const edges = [
+      "broker/BrokerConfigEnv.ts",
+      "cli/Host.ts",
+      "cli/Serve.ts",
+      "client/HostConnection.ts",
+      "main.ts",
+      "oauth/LoopbackListenerNode.ts",
+      "server/PeerCredentials.ts",
+      "server/UnixServer.ts",
+    ]
+    for (const file of files) {
+      const text = textOf(file)
+      if (file.startsWith("domain/")) assert.notMatch(text, /import \{[^}]*\bEffect\b[^}]*\} from "effect"/, file)
+      const touchesNode = importsOf(file).some((path) => path.startsWith("node:") || path === "@effect/platform-node")
+      if (touchesNode || /\bprocess\./.test(text)) assert.include(edges, file)
+    }
+  })
+
+  it("does not assert types, swallow exceptions by hand, or leave things for later", () => {
+    for (const file of files) {
+      const code = textOf(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*|"[^"\n]*"/g, "")
+      assert.notMatch(
+        code.replace(/import [\s\S]*? from |export \* as|\* as \w+/g, ""),
+        /\bas (?!const\b)[A-Z{]\w*/,
+        file,
+      )
+      assert.notMatch(code, /\btry \{|\basync \b|\bDate\.now\b|\bMath\.random\b|\bprocess\.env\b|: any\b/, file)
+      assert.notMatch(textOf(file), /TODO|FIXME|@plan|@requirement/, file)
+    }
+  })
+
+  it("says the version of the package", () => {
+    assert.strictEqual(version, packageJson.version)
+  })
+})
+
+describe("the lock file", () => {
+  it("names no registry", () => {
+    assert.notMatch(readFileSync(join(root, "package-lock.json"), "utf8"), /"resolved"/)
+  })
+})

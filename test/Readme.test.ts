@@ -1,0 +1,141 @@
+/**
+ * The README is true to the letter: its program is compiled and run, its commands are typed, its files exist.
+ */
+import { spawnSync } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { Digest, SecureRandom } from "effect/crypto"
+import packageJson from "../package.json" with { type: "json" }
+import { BrokerConfig } from "../src/broker/BrokerConfig.ts"
+import * as TokenStoreFile from "../src/broker/TokenStoreFile.ts"
+import { TokenStore } from "../src/broker/TokenStore.ts"
+import * as Account from "../src/domain/AccountKey.ts"
+import * as Protocol from "../src/server/Protocol.ts"
+import { tokenOf } from "./broker/TokenStoreContract.ts"
+import * as AuthorizationServer from "./support/AuthorizationServer.ts"
+import { visit } from "./support/Person.ts"
+import * as Program from "./support/Program.ts"
+import * as TemporaryHome from "./support/TemporaryHome.ts"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const readme = readFileSync(`${root}/README.md`, "utf8")
+const blocks = [...readme.matchAll(/```(\w+)\n([\s\S]*?)```/g)].map(([, language = "", text = ""]) => ({
+  language,
+  text,
+}))
+const blockWith = (text: string) => {
+  const found = blocks.find((block) => block.text.includes(text))
+  assert.isDefined(found, `no block with ${text}`)
+  return found?.text ?? ""
+}
+
+describe("the README", () => {
+  it("has no block that is not executed here", () => {
+    assert.deepStrictEqual(
+      blocks.map(
+        ({ language, text }) =>
+          `${language}: ${text
+            .split(/[\s&]+/)
+            .slice(0, 2)
+            .join(" ")}`,
+      ),
+      ["sh: npm ci", "sh: npm ci", "sh: tokenkeep provider", "sh: tokenkeep serve", "ts: import {"],
+    )
+  })
+
+  it("names the scripts and the commands of the check that everybody runs", () => {
+    assert.include(readme, "npm ci && npm run demo")
+    assert.strictEqual(blocks[1]?.text.trim(), "npm ci && npm test")
+    assert.containsAllKeys(packageJson.scripts, ["check", "test", "build", "demo", "bench", "tokenkeep"])
+    const ci = readFileSync(`${root}/.ci/run`, "utf8")
+    assert.match(ci, /npm ci\nnpm test\n$/)
+  })
+
+  it("points to files that exist", () => {
+    const paths = [...readme.matchAll(/`((?:src|test)\/[\w./]+)`/g)].map(([, path = ""]) => path)
+    assert.isAbove(paths.length, 15)
+    for (const path of paths) assert.isTrue(existsSync(`${root}/${path}`), path)
+  })
+
+  it("lists the operations that there are", () => {
+    const handlers = readFileSync(`${root}/src/server/Handlers.ts`, "utf8")
+    const served = [...handlers.matchAll(/^\s*\[?\s*"([a-z]+_[a-z_]+)",/gm)].map(([, op = ""]) => op)
+    const listed = [...readme.matchAll(/^\| `([a-z_]+)`/gm)].map(([, op = ""]) => op).filter((op) => op !== "cancel")
+    assert.sameMembers(listed, served)
+    const { expiresAt: _, ...eternal } = { ...tokenOf("x"), extras: {} }
+    assert.include(readme, `\`expiry\` ${String(Protocol.encodeToken(eternal)["expiry"])}`)
+  })
+
+  it.live("shows a library program that runs, on the host and in a sandbox", () =>
+    Effect.gen(function* () {
+      const path = `${root}/test/examples/embed.ts`
+      assert.strictEqual(blockWith("import {"), readFileSync(path, "utf8"))
+      const home = yield* TemporaryHome.make
+      yield* TokenStore.pipe(
+        Effect.flatMap((store) => store.set(Account.make("example"), tokenOf("one"))),
+        Effect.provide(
+          TokenStoreFile.layer.pipe(
+            Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
+            Layer.provide(BrokerConfig.layer(home)),
+            Layer.provide(NodeServices.layer),
+          ),
+        ),
+      )
+      const run = (...args: ReadonlyArray<string>) =>
+        spawnSync(process.execPath, ["--conditions=tokenkeep-source", path, ...args], {
+          env: args.length === 0 ? { TOKENKEEP_HOME: home } : {},
+          encoding: "utf8",
+        })
+      assert.strictEqual(run().stdout, "A token of 10 characters.\n")
+      const host = yield* Program.start(["serve", "--json"], { TOKENKEEP_HOME: home })
+      const [, socket = ""] = yield* Effect.promise(() => host.said("stdout", /"socket":"([^"]+)"/))
+      const sandbox = run(socket)
+      assert.strictEqual(sandbox.stdout, "A token of 10 characters.\n", sandbox.stderr)
+    }),
+  )
+
+  it.live("shows commands that work", () =>
+    Effect.gen(function* () {
+      const server = yield* AuthorizationServer.start()
+      const home = yield* TemporaryHome.make
+      const environment = { TOKENKEEP_HOME: home, HOME: home }
+      const outputs: Array<string> = []
+      for (const line of blockWith("tokenkeep login").trim().split("\n")) {
+        const [, ...args] = line
+          .replace("https://id.example", server.issuer)
+          .replace("my-client", server.clientId)
+          .split(" ")
+        const running = yield* Program.start(args[0] === "login" ? [...args, "--no-browser"] : args, environment)
+        if (args[0] === "login") {
+          const [, url = ""] = yield* Effect.promise(() => running.said("stderr", /open +(\S+)/))
+          const [, userCode = ""] = yield* Effect.promise(() => running.said("stderr", /enter +(\S+)/))
+          yield* Effect.promise(() => visit(url, { will: "grant", userCode }))
+        }
+        const { code, stderr, stdout } = yield* Effect.promise(() => running.ended)
+        assert.strictEqual(code, 0, `${line}\n${stderr}`)
+        outputs.push(stdout)
+      }
+      assert.match(outputs[1] ?? "", /^example\tdevice\t/)
+      assert.match(outputs[3] ?? "", /^\S{20,}\n$/)
+      assert.strictEqual(outputs[5], "")
+      const path = `${home}/run/host.sock`
+      const [serve = ""] = blockWith("tokenkeep serve").trim().split("\n")
+      const [, ...args] = serve.replace("/run/user/1000/tokenkeep/host.sock", path).split(" ")
+      const host = yield* Program.start(args, environment)
+      const [line] = yield* Effect.promise(() => host.said("stdout", /.*\n/))
+      assert.strictEqual(line, `Listening on ${path}\n`)
+    }),
+  )
+})
+
+describe("the demo", () => {
+  it("goes through, each step checked, in under 20 s", () => {
+    const demo = spawnSync(process.execPath, [`${root}/test/demo/main.ts`], { encoding: "utf8", timeout: 20_000 })
+    assert.strictEqual(demo.status, 0, demo.stdout + demo.stderr)
+    assert.include(demo.stdout, "None of the 2 refresh tokens")
+    assert.strictEqual(demo.stderr, "")
+  })
+})

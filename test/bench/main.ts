@@ -1,0 +1,19 @@
+/**
+ * `npm run bench [-- NAME]`: measures, side by side with a floor in the same run, and prints ratios. Nothing here is
+ * asserted; a machine's speed is no property of the code.
+ */
+import { sessions } from "./sessions.ts"
+import { frames } from "./frames.ts"
+
+const benches = new Map([
+  ["sessions", sessions],
+  ["frames", frames],
+])
+
+const asked = process.argv[2]
+for (const [name, bench] of benches) {
+  if (asked === undefined || asked === name) {
+    console.log(`\n${name}`)
+    await bench()
+  }
+}
