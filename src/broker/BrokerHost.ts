@@ -257,7 +257,7 @@ export const layerNoDeps = Layer.effect(
       saveToken: Effect.fn("Broker.saveToken")(function* (account, token) {
         yield* Effect.gen(function* () {
           const stored = yield* store.get(account)
-          const brought = { ...token, extras: Redacted.make(token.extras, { label: "extras" }) }
+          const brought = { ...token, extras: Redacted.make(token.extras) }
           yield* store.set(
             account,
             Option.match(stored, { onNone: () => brought, onSome: (kept) => mergeRefreshed(kept, brought) }),

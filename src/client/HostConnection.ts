@@ -21,6 +21,7 @@ import {
 } from "effect"
 import { Socket } from "effect/socket"
 import { HostUnreachable, Unauthorized } from "../domain/Errors.ts"
+import { oneLine } from "../domain/RemoteText.ts"
 import * as Frame from "../server/Frame.ts"
 import * as Protocol from "../server/Protocol.ts"
 
@@ -64,7 +65,7 @@ const lost = HostUnreachable.make({
 })
 
 const unreachable = (path: string) =>
-  HostUnreachable.make({ detail: `Nobody answers at ${path}. Start the host with: tokenkeep serve` })
+  HostUnreachable.make({ detail: `Nobody answers at ${oneLine(path)}. Start the host with: tokenkeep serve` })
 
 /** A way to call the host, for as long as the scope is open. */
 export const make = Effect.fnUntraced(function* ({
@@ -152,7 +153,7 @@ export const make = Effect.fnUntraced(function* ({
       if (!answer.value.ok) {
         return yield* answer.value.code === "UNAUTHORIZED"
           ? Unauthorized.make({})
-          : HostUnreachable.make({ detail: `The host at ${path} speaks another version of the protocol.` })
+          : HostUnreachable.make({ detail: `The host at ${oneLine(path)} speaks another version of the protocol.` })
       }
       yield* frames.pipe(
         Effect.flatMap(Effect.forEach(receive, { discard: true })),

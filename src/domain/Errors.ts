@@ -6,10 +6,17 @@
  */
 import { Duration, Schema } from "effect"
 import { AccountKey } from "./AccountKey.ts"
-import { printable } from "./RemoteText.ts"
+import { oneLine, printable } from "./RemoteText.ts"
 
 const sessionId = Schema.String
-const login = (account: AccountKey) => `tokenkeep login ${printable(account.toString())}`
+
+/** The command to type, if the name can be typed: it may hold anything, and a shell obeys some of it. */
+const login = (account: AccountKey) => {
+  const name = account.toString()
+  if (/^[\w.@:%+-]+$/.test(name)) return `tokenkeep login ${name}`
+  return printable(name) === name ? `tokenkeep login '${name.replaceAll("'", "'\\''")}'` : "tokenkeep login"
+}
+
 const inSeconds = (duration: Duration.Duration) => `${Math.ceil(Duration.toSeconds(duration))} s`
 
 // Sessions
@@ -72,21 +79,21 @@ export class FlowInitiationFailed extends Schema.TaggedError<FlowInitiationFaile
   detail: Schema.String,
 }) {
   override get message(): string {
-    return this.detail
+    return oneLine(this.detail)
   }
 }
 
 /** The authorization code could not be exchanged for a token. */
 export class ExchangeFailed extends Schema.TaggedError<ExchangeFailed>()("ExchangeFailed", { detail: Schema.String }) {
   override get message(): string {
-    return this.detail
+    return oneLine(this.detail)
   }
 }
 
 /** Waiting for the grant came to an end without one. */
 export class PollFailed extends Schema.TaggedError<PollFailed>()("PollFailed", { detail: Schema.String }) {
   override get message(): string {
-    return this.detail
+    return oneLine(this.detail)
   }
 }
 
@@ -114,7 +121,7 @@ export class RefreshFailed extends Schema.TaggedError<RefreshFailed>()("RefreshF
   detail: Schema.String,
 }) {
   override get message(): string {
-    return this.detail
+    return oneLine(this.detail)
   }
 }
 
@@ -159,7 +166,7 @@ export class ProviderNotFound extends Schema.TaggedError<ProviderNotFound>()("Pr
 /** The request makes no sense: an unknown operation, a missing field, an operation that does not suit the flow. */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", { detail: Schema.String }) {
   override get message(): string {
-    return this.detail
+    return oneLine(this.detail)
   }
 }
 
@@ -173,14 +180,14 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthoriz
 /** The operation is not part of the peer's grant. */
 export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {}) {
   override get message(): string {
-    return "This operation is not granted to this peer, or what it asks for does not exist."
+    return "This is not granted to this peer, or does not exist. The person who runs the host can change it."
   }
 }
 
 /** The request was cancelled by its own peer. */
 export class Cancelled extends Schema.TaggedError<Cancelled>()("Cancelled", {}) {
   override get message(): string {
-    return "The request was cancelled."
+    return "The request was cancelled, as asked. Send it again if it is still wanted."
   }
 }
 
@@ -189,7 +196,7 @@ export class Cancelled extends Schema.TaggedError<Cancelled>()("Cancelled", {}) 
 /** A file of ours is there, but what is in it cannot be understood. It is left as it is. */
 export class StoreCorrupt extends Schema.TaggedError<StoreCorrupt>()("StoreCorrupt", { path: Schema.String }) {
   override get message(): string {
-    return `The file ${printable(this.path)} is damaged. It was left as it is; look at it, or move it away and log in again.`
+    return `The file ${oneLine(this.path)} is damaged. It was left as it is; look at it, or move it away and log in again.`
   }
 }
 
@@ -199,7 +206,7 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
   operation: Schema.Literals(["read", "write"]),
 }) {
   override get message(): string {
-    return `Could not ${this.operation} ${printable(this.path)}. Nothing was lost; check that the folder exists, is yours and is not full.`
+    return `Could not ${this.operation} ${oneLine(this.path)}. Nothing was lost; check that the folder exists, is yours and is not full.`
   }
 }
 
@@ -215,7 +222,7 @@ export class HostUnreachable extends Schema.TaggedError<HostUnreachable>()("Host
   detail: Schema.String,
 }) {
   override get message(): string {
-    return this.detail
+    return oneLine(this.detail)
   }
 }
 

@@ -10,7 +10,7 @@ import { DateTime, Duration, Option, Redacted, Schema } from "effect"
 export const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
 
 /** Further fields of a token response, e.g. `account_id`. They may be secret (`id_token`), so they are redacted too. */
-export const Extras = Schema.RedactedFromValue(Schema.Record(Schema.String, Schema.Json), { label: "extras" })
+export const Extras = Schema.RedactedFromValue(Schema.Record(Schema.String, Schema.Json))
 
 /** What the host keeps of one login (RFC 6749 section 5.1, with absolute expiry). */
 export const StoredToken = Schema.Struct({
@@ -93,7 +93,7 @@ export const mergeRefreshed = (stored: StoredToken, refreshed: RefreshedToken): 
     extras:
       refreshed.extras === undefined
         ? stored.extras
-        : Redacted.make({ ...Redacted.value(stored.extras), ...Redacted.value(refreshed.extras) }, { label: "extras" }),
+        : Redacted.make({ ...Redacted.value(stored.extras), ...Redacted.value(refreshed.extras) }),
   }
 }
 

@@ -16,7 +16,6 @@ import { LoopbackListener, type Visit } from "./LoopbackListener.ts"
 import { OAuthClient } from "./OAuthClient.ts"
 import type { Provider } from "./Provider.ts"
 import type { ProviderFailure } from "./ProviderFailure.ts"
-import * as SecureUrl from "./SecureUrl.ts"
 
 /** A browser login, begun. */
 export interface BrowserLogin {
@@ -50,7 +49,9 @@ export const judge = (
   visit: Visit,
   expected: { readonly host: string; readonly path: string; readonly state: string },
 ): Result.Result<URLSearchParams, Outcome> => {
-  const [path, query = ""] = visit.target.split("?", 2)
+  const mark = visit.target.indexOf("?")
+  const path = mark === -1 ? visit.target : visit.target.slice(0, mark)
+  const query = mark === -1 ? "" : visit.target.slice(mark)
   const foreign = visit.origin !== undefined && visit.origin !== "null"
   if (visit.method !== "GET" || visit.host !== expected.host || foreign || path !== expected.path) {
     return Result.fail("not-here")
@@ -62,10 +63,13 @@ export const judge = (
     : Result.fail("not-this-login")
 }
 
+/** The names by which the listener can be reached. It listens on 127.0.0.1 only, whatever `localhost` resolves to. */
+const listened = new Set(["127.0.0.1", "localhost"])
+
 const addressOf = Effect.fnUntraced(function* (provider: Provider, redirectUri: string | undefined) {
   const declared = (redirectUri === undefined ? provider.redirectUris : [redirectUri])
     .map((uri) => new URL(uri))
-    .filter((url) => url.protocol === "http:" && SecureUrl.isLoopback(url))
+    .filter((url) => url.protocol === "http:" && listened.has(url.hostname))
   const [first] = declared
   if (first === undefined) {
     const random = yield* SecureRandom.SecureRandom

@@ -12,7 +12,7 @@ export class GrantExpired extends Data.TaggedError("GrantExpired")<{}> {}
 
 /** What came back from the browser is not an answer to this login. Nothing was sent to the provider. */
 export class CallbackRejected extends Data.TaggedError("CallbackRejected")<{
-  readonly what: "no code in it" | "another login's state" | "another issuer" | "an error from the provider"
+  readonly what: "no code" | "another login's state" | "another issuer" | "an error from the provider"
 }> {
   override get message(): string {
     return `That is not an answer to this login: it holds ${this.what}.`

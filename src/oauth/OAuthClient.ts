@@ -138,7 +138,7 @@ export class OAuthClient extends Context.Service<
                 try: () => oauth.validateAuthResponse(server, client, callback, state),
                 catch: (error) => rejection(error, callback, state),
               })
-              if (!validated.has("code")) return yield* new CallbackRejected({ what: "no code in it" })
+              if (!validated.has("code")) return yield* new CallbackRejected({ what: "no code" })
               const answer = yield* ask(provider, (options) =>
                 oauth.authorizationCodeGrantRequest(server, client, auth, validated, redirectUri, verifier, options),
               )
@@ -312,10 +312,7 @@ const tokenFrom = (
       expiresAt: DateTime.addDuration(receivedAt, Duration.min(Duration.seconds(expires_in), longestLifetime)),
     }),
     ...(scope !== undefined && { scope }),
-    extras: Redacted.make(
-      Option.getOrElse(known, () => ({})),
-      { label: "extras" },
-    ),
+    extras: Redacted.make(Option.getOrElse(known, () => ({}))),
   }
 }
 

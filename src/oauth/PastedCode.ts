@@ -3,16 +3,27 @@
  */
 import { Redacted } from "effect"
 
-/** The parameters of an authorization response in pasted text. Pasting nothing gives none. */
-export const parse = (pasted: Redacted.Redacted): URLSearchParams => {
-  const text = Redacted.value(pasted).trim()
-  const url = /^https?:/i.test(text) ? URL.parse(text) : null
-  if (url !== null) return new URLSearchParams(url.search === "" ? url.hash.slice(1) : url.search)
-  if (/(^|[?&#])(code|error)=/.test(text)) return new URLSearchParams(text.replace(/^.*[?#](?=.*=)/, ""))
-  const [code = "", state = ""] = text.split("#")
-  return new URLSearchParams({ ...(code !== "" && { code }), ...(state !== "" && { state }) })
+/** What was pasted. A bare text does not say where it came from, so less of it can be checked. */
+export interface Pasted {
+  readonly parameters: URLSearchParams
+  readonly isBare: boolean
 }
 
-/** Whether the text says nothing of where it came from: a bare code, or a code and a state. */
-export const isBare = (parameters: URLSearchParams): boolean =>
-  parameters.has("code") && [...parameters.keys()].every((name) => name === "code" || name === "state")
+/** Whether there is an authorization response (RFC 6749 section 4.1.2) in a query or fragment. */
+const isResponse = (parameters: URLSearchParams): boolean => parameters.has("code") || parameters.has("error")
+
+/** The parameters of an authorization response in pasted text. Pasting nothing gives none. */
+export const parse = (pasted: Redacted.Redacted): Pasted => {
+  const text = Redacted.value(pasted).trim()
+  // The URL parser knows best where a query ends and a fragment begins, also for an address that has lost its scheme.
+  const hasAnswer = /(^|[?&#])(code|error)=/.test(text)
+  const reference = hasAnswer && /^\w+=/.test(text) ? `?${text}` : text
+  const url = hasAnswer || /^https?:/i.test(text) ? URL.parse(reference, "https://pasted.invalid") : null
+  if (url !== null) {
+    const fragment = new URLSearchParams(url.hash.slice(1))
+    return { parameters: isResponse(url.searchParams) ? url.searchParams : fragment, isBare: false }
+  }
+  const [code = "", state = ""] = text.split("#")
+  const parameters = new URLSearchParams({ ...(code !== "" && { code }), ...(state !== "" && { state }) })
+  return { parameters, isBare: code !== "" }
+}

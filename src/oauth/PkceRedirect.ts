@@ -35,13 +35,13 @@ export const begin = Effect.fn("PkceRedirect.begin")(function* (provider: Provid
     _tag: "pkce_redirect",
     authorizationUrl: grant.authorizationUrl,
     redeem: (pasted) => {
-      const callback = PastedCode.parse(pasted)
-      if (PastedCode.isBare(callback)) {
+      const { isBare, parameters } = PastedCode.parse(pasted)
+      if (isBare) {
         // What cannot be in the text cannot be checked; PKCE still ties the code to this login.
-        if (!callback.has("state")) callback.set("state", Redacted.value(grant.state))
-        callback.set("iss", grant.issuer)
+        if (!parameters.has("state")) parameters.set("state", Redacted.value(grant.state))
+        parameters.set("iss", grant.issuer)
       }
-      return grant.redeem(callback)
+      return grant.redeem(parameters)
     },
   }
   return login

@@ -6,6 +6,7 @@
  * error code that looks like one.
  */
 import { Data, Duration, Match, Option } from "effect"
+import { printable } from "../domain/RemoteText.ts"
 
 /** The classes of failure. */
 export type Reason = Data.TaggedEnum<{
@@ -53,7 +54,7 @@ export class ProviderFailure extends Data.TaggedError("ProviderFailure")<{
   readonly reason: Reason
 }> {
   override get message(): string {
-    return `The provider ${this.provider} ${describe(this.reason)}.`
+    return `The provider ${printable(this.provider)} ${describe(this.reason)}.`
   }
 }
 

@@ -7,11 +7,8 @@ import { Option, Schema } from "effect"
 const isLoopbackHost = (hostname: string): boolean =>
   hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 
-/** Whether the URL stays on this machine. */
-export const isLoopback = (url: URL): boolean => isLoopbackHost(url.hostname)
-
 const isSecure = (url: URL): boolean =>
-  (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url))) &&
+  (url.protocol === "https:" || (url.protocol === "http:" && isLoopbackHost(url.hostname))) &&
   url.username === "" &&
   url.password === ""
 

@@ -38,7 +38,7 @@ const parse = (body: Uint8Array): Result.Result<JsonObject, FrameInvalid> =>
     Result.mapError(() => new FrameInvalid({ what: "not a JSON object" })),
   )
 
-const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value) && !Array.isArray(value)
+const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
 
 /** Puts frames together from chunks cut anywhere. */
 export interface Decoder {

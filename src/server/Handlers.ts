@@ -69,7 +69,11 @@ export const make: Effect.Effect<Handle, never, Broker> = Effect.gen(function* (
       operation(SavePayload, (payload) =>
         Option.match(Protocol.decodeToken(payload.token), {
           onNone: () =>
-            Effect.fail(InvalidRequest.make({ detail: "The token must have an access_token and an expiry." })),
+            Effect.fail(
+              InvalidRequest.make({
+                detail: "The token must have an access_token, and an expiry in epoch seconds if it has one.",
+              }),
+            ),
           onSome: (token) => Effect.as(broker.saveToken(keyOf(payload), token), nothing),
         }),
       ),

@@ -150,7 +150,7 @@ const never = 253_402_300_799
 
 /** A public token as it is on the wire, with the provider's public fields beside the standard ones. */
 export const encodeToken = (token: PublicToken): JsonObject => ({
-  ...token.extras,
+  ...Object.fromEntries(Object.entries(token.extras).filter(([name]) => !reservedFields.includes(name))),
   access_token: Redacted.value(token.accessToken),
   expiry: token.expiresAt === undefined ? never : Math.floor(DateTime.toEpochMillis(token.expiresAt) / 1000),
   token_type: token.tokenType,

@@ -18,7 +18,8 @@ export const take = (
   now: number,
 ): { readonly bucket: TokenBucket; readonly wait: number } => {
   const tokens = Math.min(perSecond, bucket.tokens + ((now - bucket.at) * perSecond) / 1000)
-  return tokens >= 1
-    ? { bucket: { tokens: tokens - 1, at: now }, wait: 0 }
+  // The sum of many small shares may fall short of a whole one by a rounding error.
+  return tokens > 1 - 1e-6
+    ? { bucket: { tokens: Math.max(0, tokens - 1), at: now }, wait: 0 }
     : { bucket: { tokens, at: now }, wait: ((1 - tokens) * 1000) / perSecond }
 }

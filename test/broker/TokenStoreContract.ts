@@ -13,7 +13,7 @@ export const tokenOf = (name: string): StoredToken => ({
   expiresAt: DateTime.makeUnsafe("2030-01-01T00:00:00Z"),
   scope: "openid offline_access",
   tokenType: "bearer",
-  extras: Redacted.make({ account_id: name, nested: { list: [1, null, "x"] } }, { label: "extras" }),
+  extras: Redacted.make({ account_id: name, nested: { list: [1, null, "x"] } }),
 })
 
 /** What of a token can be compared. */

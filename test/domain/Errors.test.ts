@@ -40,7 +40,7 @@ const decode = Schema.decodeUnknownSync(codec)
 const inOwnWords = (text: string, account: Account.AccountKey): ReadonlyArray<readonly [AnyError, RegExp]> => [
   [Errors.AccessDenied.make({ sessionId: text }), /begin a new login/],
   [Errors.AuthorizationPending.make({}), /Ask again after the interval/],
-  [Errors.Cancelled.make({}), /was cancelled/],
+  [Errors.Cancelled.make({}), /Send it again/],
   [Errors.Forbidden.make({}), /not granted to this peer/],
   [Errors.HostFailure.make({}), /tokenkeep status/],
   [Errors.PeerMismatch.make({ sessionId: text }), /Begin a login of your own/],
@@ -100,6 +100,22 @@ describe("errors", () => {
       assert.match(error.message, advice)
     })
   }
+
+  for (const error of inWordsOfDetail(`It did not work: ${hostile}`, hostileAccount)) {
+    it(`hold nothing in their detail that a terminal would obey: ${error._tag}`, () => {
+      assert.notMatch(error.message, unprintable)
+      assert.match(error.message, /^It did not work: /)
+    })
+  }
+
+  it("name a command that a shell takes as it is meant", () => {
+    const commandFor = (account: Account.AccountKey) =>
+      /tokenkeep login.*/.exec(Errors.TokenNotFound.make({ account }).message)?.[0]
+    assert.strictEqual(commandFor(Account.make("hub", "a;rm -rf ~")), "tokenkeep login 'hub:a;rm -rf ~'")
+    assert.strictEqual(commandFor(Account.make("it's")), "tokenkeep login 'it'\\''s'")
+    assert.strictEqual(commandFor(Account.make("a\u200bb")), "tokenkeep login")
+    assert.strictEqual(commandFor(Account.make("x ".repeat(90), "y ".repeat(90))), "tokenkeep login")
+  })
 
   for (const error of [...told.map(([error]) => error), ...detailed]) {
     it(`are the same after a journey as JSON: ${error._tag}`, () => {

@@ -89,6 +89,32 @@ describe("the command line", () => {
     }),
   )
 
+  it.live("says no secret on stderr, however much it is asked to log", () =>
+    Effect.gen(function* () {
+      const { environment, server } = yield* prepare({ clientSecret: "a secret that is long enough" })
+      const login = yield* Program.start(
+        ["login", "demo", "--flow", "paste", "--no-browser", "--log-level", "all"],
+        environment,
+      )
+      const { url } = yield* openedBy(login)
+      login.write(`${url}\n`)
+      const outcomes = [
+        yield* Effect.promise(() => login.ended),
+        yield* Program.run(["token", "demo", "--min-ttl", "24h", "--log-level", "all"], environment),
+        yield* Program.run(["status", "--log-level", "all"], environment),
+        yield* Program.run(["logout", "demo", "--log-level", "all"], environment),
+      ]
+      assert.strictEqual(server.refreshTokens.size, 2)
+      const said = outcomes.map(({ code, stderr, stdout }) => `${code}${stdout}${stderr}`).join("\n")
+      const secrets = [
+        ...server.refreshTokens,
+        "a secret that is long enough",
+        new URL(url).searchParams.get("code") ?? "",
+      ]
+      for (const secret of secrets) assert.notInclude(said, secret)
+    }),
+  )
+
   it.live("logs in with a browser on this machine", () =>
     Effect.gen(function* () {
       const { environment } = yield* prepare()

@@ -29,6 +29,7 @@ describe("a visit to the loopback listener", () => {
       { target: "/cb?error=access_denied&state=st4te" },
       { error: "access_denied", state: "st4te" },
     ],
+    ["has a question mark in its code", { target: "/cb?code=a?b&state=st4te" }, { code: "a?b", state: "st4te" }],
     [
       "brings more than we need",
       { target: "/cb?state=st4te&iss=https%3A%2F%2Fx&code=a" },

@@ -3,8 +3,8 @@ import { Redacted } from "effect"
 import * as fc from "fast-check"
 import * as PastedCode from "../../src/oauth/PastedCode.ts"
 
-const parse = (text: string) => Object.fromEntries(PastedCode.parse(Redacted.make(text)))
-const isBare = (text: string) => PastedCode.isBare(PastedCode.parse(Redacted.make(text)))
+const parse = (text: string) => Object.fromEntries(PastedCode.parse(Redacted.make(text)).parameters)
+const isBare = (text: string) => PastedCode.parse(Redacted.make(text)).isBare
 
 describe("a pasted answer", () => {
   for (const [what, pasted, expected] of [
@@ -18,6 +18,14 @@ describe("a pasted answer", () => {
     ["a query string", "code=4/0Aean&state=st", { code: "4/0Aean", state: "st" }],
     ["a query string with its question mark", "?state=st&code=4%2F0Aean", { code: "4/0Aean", state: "st" }],
     ["a query string with padding in the code", "?code=abc==&state=st", { code: "abc==", state: "st" }],
+    ["a query string with a fragment", "?code=a&state=b#_=_", { code: "a", state: "b" }],
+    ["a query string with an empty fragment", "code=a&state=b#", { code: "a", state: "b" }],
+    ["a query string with a question mark in a value", "code=a?b&state=s", { code: "a?b", state: "s" }],
+    [
+      "a redirect URL with a query of its own and the answer in its fragment",
+      "https://app.test/cb?x=1#code=a&state=b",
+      { code: "a", state: "b" },
+    ],
     ["a fragment", "#code=abc&state=st", { code: "abc", state: "st" }],
     [
       "a query string with an issuer",
@@ -62,12 +70,20 @@ describe("a pasted answer", () => {
     )
   })
 
-  it("is bare if it has a code and at most a state", () => {
+  it("is bare if it is a code, or a code and a state, and nothing around them", () => {
     for (const text of ["abc", "abc#st"]) assert.isTrue(isBare(text), text)
   })
 
-  it("is not bare if it names an issuer, refuses, or has no code", () => {
-    for (const text of ["code=a&iss=x", "code=a&error=x", "error=access_denied", "#st", ""]) {
+  it("is not bare if it is a query or an address, or has no code", () => {
+    for (const text of [
+      "code=a&state=s",
+      "https://app.test/cb?code=a",
+      "code=a&iss=x",
+      "code=a&error=x",
+      "error=access_denied",
+      "#st",
+      "",
+    ]) {
       assert.isFalse(isBare(text), text)
     }
   })

@@ -78,13 +78,4 @@ describe("a URL that may carry a login", () => {
       }),
     )
   })
-
-  it("stays on this machine only if its host is a loopback one", () => {
-    for (const url of ["http://localhost/", "https://127.0.0.1/", "http://[::1]/"]) {
-      assert.isTrue(SecureUrl.isLoopback(new URL(url)), url)
-    }
-    for (const url of ["https://provider.test/", "http://127.0.0.1.evil.test/", "http://[::2]/"]) {
-      assert.isFalse(SecureUrl.isLoopback(new URL(url)), url)
-    }
-  })
 })

@@ -61,4 +61,10 @@ describe("a token bucket", () => {
       }),
     )
   })
+
+  it("lets a peer through that was refused in between as often as it liked", () => {
+    let { bucket } = TokenBucket.take(TokenBucket.full(1, 0), 1, 0)
+    for (let now = 100; now < 1000; now += 100) bucket = TokenBucket.take(bucket, 1, now).bucket
+    assert.strictEqual(TokenBucket.take(bucket, 1, 1000).wait, 0)
+  })
 })
