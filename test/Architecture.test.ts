@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import packageJson from "../package.json" with { type: "json" }
 import { version } from "../src/version.ts"
+import { missing, read } from "./support/complete-lock.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const src = join(root, "src")
@@ -88,6 +89,11 @@ describe("src", () => {
 })
 
 describe("the lock file", () => {
+  it("has an entry for every platform's binaries, or npm ci would refuse it", () => {
+    const names = missing(read()).map(([name]) => name)
+    assert.deepStrictEqual(names, [], "node test/support/complete-lock.ts adds them")
+  })
+
   it("names no registry", () => {
     assert.notMatch(readFileSync(join(root, "package-lock.json"), "utf8"), /"resolved"/)
   })
