@@ -20,17 +20,15 @@ const Seconds = Schema.NumberFromString.check(Schema.isFinite(), Schema.isBetwee
 const environment = Config.all({
   home: Config.option(Config.NonEmptyString("TOKENKEEP_HOME")),
   runtime: Config.option(Config.NonEmptyString("XDG_RUNTIME_DIR")),
-  lifetime: Config.option(
-    Config.schema(Seconds, "TOKENKEEP_SESSION_TIMEOUT_SECONDS").pipe(
-      Config.orElse(() => Config.schema(Seconds, "LLXPRT_OAUTH_SESSION_TIMEOUT_SECONDS")),
-    ),
-  ),
+  lifetime: Config.option(Config.schema(Seconds, "TOKENKEEP_SESSION_TIMEOUT_SECONDS")),
+  olderLifetime: Config.option(Config.schema(Seconds, "LLXPRT_OAUTH_SESSION_TIMEOUT_SECONDS")),
 })
 
 export const layer: Layer.Layer<BrokerConfig, Config.ConfigError | PlatformError.PlatformError> = Layer.effect(
   BrokerConfig,
   Effect.gen(function* () {
-    const { home, lifetime, runtime } = yield* environment
+    const { home, lifetime, olderLifetime, runtime } = yield* environment
+    const seconds = Option.orElse(lifetime, () => olderLifetime)
     const directories = yield* UserDirectories.UserDirectories
     const settings = Option.isSome(home)
       ? BrokerConfig.defaults(home.value)
@@ -45,7 +43,7 @@ export const layer: Layer.Layer<BrokerConfig, Config.ConfigError | PlatformError
         }
     return {
       ...settings,
-      ...(Option.isSome(lifetime) && { sessionLifetime: Duration.seconds(lifetime.value) }),
+      ...(Option.isSome(seconds) && { sessionLifetime: Duration.seconds(seconds.value) }),
     }
   }),
 ).pipe(Layer.provide(UserDirectories.layer))

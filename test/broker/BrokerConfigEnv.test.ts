@@ -1,0 +1,68 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Duration, Effect, Layer } from "effect"
+import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
+import * as BrokerConfigEnv from "../../src/broker/BrokerConfigEnv.ts"
+
+const settings = (environment: { readonly [name: string]: string }) =>
+  BrokerConfig.pipe(
+    Effect.provide(
+      Layer.fresh(BrokerConfigEnv.layer).pipe(
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment))),
+      ),
+    ),
+  )
+
+describe("the environment", () => {
+  it.effect("can put everything under one folder", () =>
+    Effect.gen(function* () {
+      const { accountsDirectory, configFile, socketPath } = yield* settings({
+        TOKENKEEP_HOME: "/keep",
+        HOME: "/home/me",
+      })
+      assert.deepStrictEqual(
+        [accountsDirectory, configFile, socketPath],
+        ["/keep/accounts", "/keep/config.json", "/keep/host.sock"],
+      )
+    }),
+  )
+
+  it.effect("says where the user's own folders are", () =>
+    Effect.gen(function* () {
+      const found = yield* settings({
+        HOME: "/home/me",
+        XDG_CONFIG_HOME: "/xdg/config",
+        XDG_DATA_HOME: "/xdg/data",
+        XDG_RUNTIME_DIR: "/run/user/1000",
+      })
+      assert.strictEqual(found.configFile, "/xdg/config/tokenkeep/config.json")
+      assert.strictEqual(found.accountsDirectory, "/xdg/data/tokenkeep/accounts")
+      assert.strictEqual(found.socketPath, "/run/user/1000/tokenkeep/host.sock")
+      const { socketPath } = yield* settings({ HOME: "/home/me" })
+      assert.match(socketPath, /\/tokenkeep-\d+\/host\.sock$/)
+    }),
+  )
+
+  it.effect("sets the life of a session, by its newer name before its older one", () =>
+    Effect.gen(function* () {
+      const lifetime = (environment: { readonly [name: string]: string }) =>
+        Effect.map(settings({ TOKENKEEP_HOME: "/keep", HOME: "/", ...environment }), ({ sessionLifetime }) =>
+          Duration.toSeconds(sessionLifetime),
+        )
+      assert.strictEqual(yield* lifetime({}), 600)
+      assert.strictEqual(yield* lifetime({ TOKENKEEP_SESSION_TIMEOUT_SECONDS: "90" }), 90)
+      assert.strictEqual(yield* lifetime({ LLXPRT_OAUTH_SESSION_TIMEOUT_SECONDS: "45" }), 45)
+      const both = { TOKENKEEP_SESSION_TIMEOUT_SECONDS: "90", LLXPRT_OAUTH_SESSION_TIMEOUT_SECONDS: "45" }
+      assert.strictEqual(yield* lifetime(both), 90)
+    }),
+  )
+
+  it.effect("is refused where it makes no sense, and not taken for unset", () =>
+    Effect.gen(function* () {
+      for (const seconds of ["soon", "0", "-5", "Infinity"]) {
+        const environment = { TOKENKEEP_HOME: "/keep", HOME: "/", TOKENKEEP_SESSION_TIMEOUT_SECONDS: seconds }
+        const error = yield* Effect.flip(settings(environment))
+        assert.strictEqual(error._tag, "ConfigError", seconds)
+      }
+    }),
+  )
+})
