@@ -15,15 +15,27 @@ const escape = (byte: number): string => {
   return safe.test(character) ? character : `%${byte.toString(16).padStart(2, "0")}`
 }
 
+const escaped = (bytes: Uint8Array): string => Array.from(bytes, escape).join("")
+
 /** Encodes one name. */
 export const encode = Effect.fnUntraced(function* (name: string): Effect.fn.Return<string, never, Digest.Digest> {
   const bytes = new TextEncoder().encode(name)
-  const escaped = Array.from(bytes, escape).join("")
-  if (escaped.length <= longest) return escaped
+  const whole = escaped(bytes)
+  if (whole.length <= longest) return whole
   const digest = yield* Digest.Digest
-  return `${escaped.slice(0, 100)}~${yield* digest.digestHex(Digest.sha256, bytes)}`
+  return `${whole.slice(0, 100)}~${yield* digest.digestHex(Digest.sha256, bytes)}`
 })
 
-/** The name that was encoded; none if it was too long, and is only known from inside the file. */
-export const decode = (encoded: string): Option.Option<string> =>
-  encoded.includes("~") ? Option.none() : Schema.decodeOption(Schema.StringFromUriComponent)(encoded)
+/** What a file's name says of the name that was encoded. */
+export type Decoded = "not ours" | "too long to tell" | { readonly name: string }
+
+const decodeUri = Schema.decodeOption(Schema.StringFromUriComponent)
+
+/** The name that was encoded, where the file's name is one that we would have made. */
+export const decode = (encoded: string): Decoded => {
+  if (/^[a-z0-9_%-]{98,100}~[0-9a-f]{64}$/.test(encoded)) return "too long to tell"
+  const name = Option.getOrUndefined(decodeUri(encoded))
+  return name !== undefined && name !== "" && escaped(new TextEncoder().encode(name)) === encoded
+    ? { name }
+    : "not ours"
+}

@@ -34,6 +34,15 @@ export type CallError = Unauthorized | Forbidden | RateLimited | InvalidRequest 
 /** Why there is no access token. */
 export type TokenError = TokenNotFound | RefreshNotAvailable | ReauthRequired | RefreshFailed | ProviderNotFound
 
+/** The ways in which a token is not refreshed, while the one that is there may still be good. */
+export const unrefreshed = [
+  "RefreshFailed",
+  "RateLimited",
+  "ReauthRequired",
+  "RefreshNotAvailable",
+  "ProviderNotFound",
+] as const
+
 /** A login, begun: what a person has to do, and how to go on. */
 export interface InitiatedLogin {
   readonly sessionId: string
@@ -81,9 +90,9 @@ export class Broker extends Context.Service<
     readonly poll: (
       sessionId: string,
     ) => Effect.Effect<LoginProgress, SessionError | AccessDenied | PollFailed | CallError>
-    /** Ends a login. It is fine if there is none. */
+    /** Ends a login. It is fine if there is none. A token that is stored already stays. */
     readonly cancel: (sessionId: string) => Effect.Effect<void, PeerMismatch | CallError>
-    /** An access token that is valid for at least `minimumValidity`, refreshed if need be and possible. */
+    /** An access token, valid for at least `minimumValidity` if refreshing can give that, else for as long as it is. */
     readonly getToken: (
       account: AccountKey,
       options?: { readonly minimumValidity?: Duration.Duration },

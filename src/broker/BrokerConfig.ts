@@ -13,10 +13,14 @@ export interface Settings {
   readonly socketPath: string
   /** The life of a login session. Default: 10 minutes. */
   readonly sessionLifetime: Duration.Duration
+  /** Logins that one peer may have in progress; each may hold a listener, and polls the provider. Default: 32. */
+  readonly sessionsPerPeer: number
   /** At least this much validity is left in a token that is handed out, if refreshing can give it. Default: 30 s. */
   readonly minimumValidity: Duration.Duration
   /** At most one refresh of an account in this time, or in half the token's life if that is shorter. Default: 30 s. */
   readonly refreshCooldown: Duration.Duration
+  /** After a refresh that failed there is none in this time. Default: 5 s. */
+  readonly refreshRetryDelay: Duration.Duration
 }
 
 /** The settings of one broker. */
@@ -27,8 +31,10 @@ export class BrokerConfig extends Context.Service<BrokerConfig, Settings>()("tok
     accountsDirectory: `${home}/accounts`,
     socketPath: `${home}/host.sock`,
     sessionLifetime: Duration.minutes(10),
+    sessionsPerPeer: 32,
     minimumValidity: Duration.seconds(30),
     refreshCooldown: Duration.seconds(30),
+    refreshRetryDelay: Duration.seconds(5),
   })
 
   /** Settings in the program: everything under `home`, except for what is overridden. */

@@ -11,6 +11,7 @@ import {
   InvalidRequest,
   PollFailed,
   SessionExpired,
+  SessionNotFound,
   TokenNotFound,
 } from "../domain/Errors.ts"
 import type { FlowType } from "../domain/Session.ts"
@@ -24,7 +25,7 @@ import * as PkceRedirect from "../oauth/PkceRedirect.ts"
 import type { Provider } from "../oauth/Provider.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
-import { Broker, type InitiatedLogin } from "./Broker.ts"
+import { Broker, type InitiatedLogin, unrefreshed } from "./Broker.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { CurrentPeer } from "./CurrentPeer.ts"
 import type { LoginInProgress, WaitFailure } from "./LoginInProgress.ts"
@@ -61,10 +62,11 @@ export const layerNoDeps = Layer.effect(
     const random = yield* SecureRandom.SecureRandom
 
     const publicFieldsOf = (account: AccountKey) =>
-      providers.get(account.provider).pipe(
-        Effect.map((provider) => provider.publicFields),
+      providers.record(account.provider).pipe(
+        Effect.map((record) => record.publicFields),
         // A token outlives its provider's record; then none of its extra fields is known to be harmless.
         Effect.catchTag("ProviderNotConfigured", () => Effect.succeed([])),
+        Effect.catch((error) => Effect.as(Effect.logWarning(error.message), [])),
       )
 
     const publish = Effect.fnUntraced(function* (account: AccountKey, token: StoredToken) {
@@ -110,7 +112,7 @@ export const layerNoDeps = Layer.effect(
       }),
 
       device_code: Effect.fnUntraced(function* (account, provider) {
-        const login = yield* DeviceCode.begin(provider)
+        const login = yield* DeviceCode.begin(provider, config.sessionLifetime)
         const { activity, expiresIn, granted, interval, userCode, verificationUri, verificationUriComplete } = login
         const outcome = yield* waitFor(Effect.flatMap(granted, (token) => keep(account, token)))
         return {
@@ -124,7 +126,11 @@ export const layerNoDeps = Layer.effect(
       }),
 
       browser_redirect: Effect.fnUntraced(function* (account, provider, redirectUri) {
-        const { activity, authorizationUrl, settle } = yield* BrowserRedirect.begin(provider, redirectUri)
+        const { activity, authorizationUrl, settle } = yield* BrowserRedirect.begin(
+          provider,
+          config.sessionLifetime,
+          redirectUri,
+        )
         const outcome = yield* waitFor(settle((token) => keep(account, token)))
         return {
           flowType: "browser_redirect",
@@ -144,6 +150,8 @@ export const layerNoDeps = Layer.effect(
     return Broker.of({
       initiate: Effect.fn("Broker.initiate")(function* (account, options = {}) {
         const provider = yield* providers.get(account.provider)
+        // A file that could not be replaced must not cost a person a login.
+        yield* store.get(account)
         const { flow = provider.flows[0], redirectUri } = options
         if (!provider.flows.includes(flow)) {
           return yield* InvalidRequest.make({
@@ -201,6 +209,7 @@ export const layerNoDeps = Layer.effect(
               ),
           }),
         )
+        if (!(yield* sessions.isTaken(sessionId))) return yield* SessionNotFound.make({ sessionId })
         const published = yield* keep(session.account, token)
         yield* sessions.complete(sessionId)
         return published
@@ -240,8 +249,8 @@ export const layerNoDeps = Layer.effect(
         if (Option.isNone(stored)) return yield* TokenNotFound.make({ account })
         if (isFresh(stored.value, yield* DateTime.now, minimumValidity)) return yield* publish(account, stored.value)
         const token = yield* refresher.refresh(account).pipe(
-          Effect.catchTag(["RefreshFailed", "RateLimited"], (failure) =>
-            // What cannot be refreshed just now is still good until its last second.
+          Effect.catchTag(unrefreshed, (failure) =>
+            // What cannot be refreshed is still good until its last second.
             Effect.flatMap(DateTime.now, (now) =>
               isFresh(stored.value, now) ? Effect.succeed(stored.value) : Effect.fail(failure),
             ),

@@ -12,6 +12,8 @@ import { StoreUnavailable } from "../domain/Errors.ts"
 
 const unavailable = (path: string, operation: "read" | "write") => () => StoreUnavailable.make({ path, operation })
 
+const temporaryExtension = ".tmp"
+
 export const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
@@ -41,27 +43,34 @@ export const make = Effect.gen(function* () {
     write: Effect.fnUntraced(function* (path: string, content: string) {
       const folder = paths.dirname(path)
       const suffix = Hex.encode(yield* random.randomBytes(8))
-      const temporary = `${path}.${suffix}.tmp`
-      yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 }).pipe(
-        Effect.andThen(
-          writeTemporary(temporary, content).pipe(
-            Effect.andThen(fs.rename(temporary, path)),
-            Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true }))),
-          ),
-        ),
-        Effect.andThen(syncFolder(folder)),
+      const temporary = `${path}.${suffix}${temporaryExtension}`
+      yield* Effect.gen(function* () {
+        const isNew = !(yield* fs.exists(folder))
+        if (isNew) yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 })
+        yield* writeTemporary(temporary, content).pipe(
+          Effect.andThen(fs.rename(temporary, path)),
+          Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true }))),
+        )
+        yield* syncFolder(folder)
+        if (isNew) yield* syncFolder(paths.dirname(folder))
+      }).pipe(Effect.mapError(unavailable(path, "write")))
+    }, Effect.uninterruptible),
+
+    /** Removes the file, if it is there, and what writers that did not live to the end have left of it. */
+    remove: Effect.fnUntraced(function* (path: string) {
+      const folder = paths.dirname(path)
+      const isLeft = (name: string) =>
+        name === paths.basename(path) ||
+        (name.startsWith(`${paths.basename(path)}.`) && name.endsWith(temporaryExtension))
+      yield* Effect.gen(function* () {
+        const names = yield* fs.readDirectory(folder)
+        yield* Effect.forEach(names.filter(isLeft), (name) => fs.remove(paths.join(folder, name), { force: true }))
+        yield* syncFolder(folder)
+      }).pipe(
+        Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
         Effect.mapError(unavailable(path, "write")),
       )
     }, Effect.uninterruptible),
-
-    /** Removes the file, if it is there. */
-    remove: (path: string): Effect.Effect<void, StoreUnavailable> =>
-      fs.remove(path).pipe(
-        Effect.andThen(syncFolder(paths.dirname(path))),
-        Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
-        Effect.mapError(unavailable(path, "write")),
-        Effect.uninterruptible,
-      ),
 
     /** The names of the folders, or of the files, in a folder; none if there is no such folder. */
     list: (folder: string, type: "Directory" | "File"): Effect.Effect<ReadonlyArray<string>, StoreUnavailable> =>

@@ -3,18 +3,21 @@
  * says beyond providers is kept. A secret is only referred to in it, and is looked up when it is needed.
  */
 import { Config, Effect, FileSystem, Layer, Option, Redacted, Schema } from "effect"
-import { ProviderName } from "../domain/AccountKey.ts"
 import { ProviderNotConfigured, StoreCorrupt, StoreUnavailable } from "../domain/Errors.ts"
 import { ProviderRecord, type SecretReference } from "../oauth/Provider.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { Providers } from "./Providers.ts"
 
-const ConfigFile = Schema.StructWithRest(Schema.Struct({ providers: Schema.Record(ProviderName, ProviderRecord) }), [
-  Schema.Record(Schema.String, Schema.Json),
-])
-const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ConfigFile))
-const encode = Schema.encodeEffect(ConfigFile)
+/** The file as it stands: each record is read by itself, so that one bad record spoils no other. */
+const ConfigFile = Schema.fromJsonString(
+  Schema.StructWithRest(Schema.Struct({ providers: Schema.Record(Schema.String, Schema.Json) }), [
+    Schema.Record(Schema.String, Schema.Json),
+  ]),
+)
+const decode = Schema.decodeUnknownEffect(ConfigFile)
+const decodeRecord = Schema.decodeUnknownEffect(ProviderRecord)
+const encodeRecord = Schema.encodeEffect(ProviderRecord)
 
 const empty: typeof ConfigFile.Type = { providers: {} }
 
@@ -31,20 +34,20 @@ export const layer = Layer.effect(
       return yield* decode(content.value).pipe(Effect.mapError(() => StoreCorrupt.make({ path: configFile })))
     })
 
-    const secretOf = (reference: SecretReference): Effect.Effect<Redacted.Redacted, StoreUnavailable> =>
-      "env" in reference
-        ? Config.Redacted(reference.env).pipe(
-            Effect.mapError(() => StoreUnavailable.make({ path: `$${reference.env}`, operation: "read" })),
-          )
-        : fs.readFileString(reference.file).pipe(
-            Effect.map((content) => Redacted.make(content.trim())),
-            Effect.mapError(() => StoreUnavailable.make({ path: reference.file, operation: "read" })),
-          )
+    const secretOf = Effect.fnUntraced(function* (reference: SecretReference) {
+      const path = "env" in reference ? `$${reference.env}` : reference.file
+      const unreadable = StoreUnavailable.make({ path, operation: "read" })
+      const text = yield* "env" in reference
+        ? Effect.mapError(Config.String(reference.env), () => unreadable)
+        : Effect.mapError(fs.readFileString(reference.file), () => unreadable)
+      const secret = text.trim()
+      return secret === "" ? yield* unreadable : Redacted.make(secret)
+    })
 
     const record = Effect.fnUntraced(function* (name: string) {
       const { providers } = yield* read
-      const found = Object.hasOwn(providers, name) ? providers[name] : undefined
-      return found ?? (yield* ProviderNotConfigured.make({ provider: name }))
+      if (!Object.hasOwn(providers, name)) return yield* ProviderNotConfigured.make({ provider: name })
+      return yield* decodeRecord(providers[name]).pipe(Effect.mapError(() => StoreCorrupt.make({ path: configFile })))
     })
 
     return Providers.of({
@@ -58,7 +61,8 @@ export const layer = Layer.effect(
       list: Effect.map(read, ({ providers }) => Object.keys(providers)),
       set: Effect.fn("Providers.set")(function* (name, record) {
         const config = yield* read
-        const content = yield* Effect.orDie(encode({ ...config, providers: { ...config.providers, [name]: record } }))
+        const encoded = yield* Effect.orDie(encodeRecord(record))
+        const content = { ...config, providers: { ...config.providers, [name]: encoded } }
         yield* files.write(configFile, `${JSON.stringify(content, undefined, 2)}\n`)
       }),
     })

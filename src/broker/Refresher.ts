@@ -4,7 +4,19 @@
  * A trade belongs to this service, not to whoever asked first: a single-use refresh token may already be spent when the
  * asker goes away, so the answer must still be read and kept.
  */
-import { Clock, Context, DateTime, Deferred, Duration, Effect, Layer, MutableHashMap, Option } from "effect"
+import {
+  Clock,
+  Context,
+  DateTime,
+  Deferred,
+  Duration,
+  Effect,
+  Equal,
+  Layer,
+  MutableHashMap,
+  Option,
+  type Redacted,
+} from "effect"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import {
   ProviderNotFound,
@@ -14,7 +26,7 @@ import {
   RefreshNotAvailable,
   TokenNotFound,
 } from "../domain/Errors.ts"
-import { isFresh, mergeRefreshed, type StoredToken } from "../domain/Token.ts"
+import { isFresh, mergeRefreshed, type RefreshedToken, type StoredToken } from "../domain/Token.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
@@ -46,7 +58,7 @@ export class Refresher extends Context.Service<
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {
-      const { refreshCooldown } = yield* BrokerConfig
+      const { refreshCooldown, refreshRetryDelay } = yield* BrokerConfig
       const store = yield* TokenStore
       const lock = yield* AccountLock
       const providers = yield* Providers
@@ -56,6 +68,9 @@ export class Refresher extends Context.Service<
       const inFlight = MutableHashMap.empty<AccountKey, Deferred.Deferred<StoredToken, RefreshError>>()
       /** When each account may be refreshed again, in monotonic nanoseconds: a stepped clock must not open the gate. */
       const notBefore = MutableHashMap.empty<AccountKey, bigint>()
+
+      /** What the last trade of a refresh token failed with: the same token is not tried again at once, or at all. */
+      const failed = MutableHashMap.empty<AccountKey, Failed>()
 
       const read = Effect.fnUntraced(function* (account: AccountKey) {
         const token = yield* store.get(account)
@@ -69,12 +84,45 @@ export class Refresher extends Context.Service<
         return until > now ? Duration.nanos(until - now) : Duration.zero
       })
 
+      const waitFor = (account: AccountKey, wait: Duration.Duration) =>
+        Effect.map(Clock.monotonicTimeNanos, (now) => {
+          MutableHashMap.set(notBefore, account, now + Option.getOrElse(Duration.toNanos(wait), () => 0n))
+        })
+
       const startCooldown = Effect.fnUntraced(function* (account: AccountKey, token: StoredToken) {
         const now = yield* DateTime.now
         const life = token.expiresAt === undefined ? Duration.infinity : DateTime.distance(now, token.expiresAt)
-        const wait = Duration.max(Duration.zero, Duration.min(refreshCooldown, Duration.times(life, 0.5)))
-        const from = yield* Clock.monotonicTimeNanos
-        MutableHashMap.set(notBefore, account, from + Option.getOrElse(Duration.toNanos(wait), () => 0n))
+        yield* waitFor(account, Duration.max(Duration.zero, Duration.min(refreshCooldown, Duration.times(life, 0.5))))
+      })
+
+      const rememberFailure = Effect.fnUntraced(function* (
+        account: AccountKey,
+        refreshToken: StoredToken["refreshToken"],
+        refusal: Refusal,
+      ) {
+        if (refusal._tag === "RateLimited") return yield* waitFor(account, refusal.retryAfter)
+        const now = yield* Clock.monotonicTimeNanos
+        const until = now + Option.getOrElse(Duration.toNanos(refreshRetryDelay), () => 0n)
+        MutableHashMap.set(failed, account, { refreshToken, refusal, until })
+      })
+
+      const checkFailed = Effect.fnUntraced(function* (account: AccountKey, refreshToken: Redacted.Redacted) {
+        const now = yield* Clock.monotonicTimeNanos
+        const last = Option.getOrUndefined(MutableHashMap.get(failed, account))
+        if (last === undefined) return
+        const isSame = Equal.equals(last.refreshToken, refreshToken)
+        if (isSame && (last.refusal._tag === "ReauthRequired" || now < last.until)) return yield* last.refusal
+        MutableHashMap.remove(failed, account)
+      })
+
+      /** Keeps what a trade brought, unless the login it belongs to was replaced or removed meanwhile. */
+      const keep = Effect.fnUntraced(function* (account: AccountKey, traded: StoredToken, refreshed: RefreshedToken) {
+        const current = yield* read(account)
+        if (!Equal.equals(current.refreshToken, traded.refreshToken)) return current
+        const merged = mergeRefreshed(current, refreshed)
+        yield* store.set(account, merged)
+        yield* startCooldown(account, merged)
+        return merged
       })
 
       const trade = Effect.fn("Refresher.trade")(function* (account: AccountKey) {
@@ -85,16 +133,15 @@ export class Refresher extends Context.Service<
           return yield* RateLimited.make({ retryAfter: wait })
         }
         if (stored.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
+        yield* checkFailed(account, stored.refreshToken)
         const provider = yield* providers
           .get(account.provider)
           .pipe(Effect.catchTag("ProviderNotConfigured", () => ProviderNotFound.make({ provider: account.provider })))
-        const refreshed = yield* client
-          .refresh(provider, stored.refreshToken)
-          .pipe(Effect.catchTag("ProviderFailure", (failure) => Effect.fail(refusal(account, failure))))
-        const merged = mergeRefreshed(stored, refreshed)
-        yield* store.set(account, merged)
-        yield* startCooldown(account, merged)
-        return merged
+        const refreshed = yield* client.refresh(provider, stored.refreshToken).pipe(
+          Effect.catchTag("ProviderFailure", (failure) => Effect.fail(refusal(account, failure))),
+          Effect.tapError((refusal) => rememberFailure(account, stored.refreshToken, refusal)),
+        )
+        return yield* lock.withLock(account)(keep(account, stored, refreshed))
       })
 
       return Refresher.of({
@@ -105,16 +152,12 @@ export class Refresher extends Context.Service<
               if (Option.isSome(running)) return yield* restore(Deferred.await(running.value))
               const result = Deferred.makeUnsafe<StoredToken, RefreshError>()
               MutableHashMap.set(inFlight, account, result)
-              yield* trade(account).pipe(
-                lock.withLock(account),
-                Effect.onExit((exit) =>
-                  Effect.suspend(() => {
-                    MutableHashMap.remove(inFlight, account)
-                    return Deferred.done(result, exit)
-                  }),
-                ),
-                Effect.forkIn(scope),
-              )
+              // Once the refresh token may be spent, only its answer matters, also when the program is told to end.
+              const fiber = yield* trade(account).pipe(Effect.uninterruptible, Effect.forkIn(scope))
+              fiber.addObserver((exit) => {
+                MutableHashMap.remove(inFlight, account)
+                Deferred.doneUnsafe(result, exit)
+              })
               return yield* restore(Deferred.await(result))
             }),
           ),
@@ -123,8 +166,17 @@ export class Refresher extends Context.Service<
   )
 }
 
+type Refusal = ReauthRequired | RateLimited | RefreshFailed
+
+interface Failed {
+  readonly refreshToken: StoredToken["refreshToken"]
+  readonly refusal: Refusal
+  /** Monotonic nanoseconds. */
+  readonly until: bigint
+}
+
 /** A provider's refusal in the words of the broker. Only the provider's own "log in again" asks for a login. */
-const refusal = (account: AccountKey, failure: ProviderFailure): ReauthRequired | RateLimited | RefreshFailed => {
+const refusal = (account: AccountKey, failure: ProviderFailure): Refusal => {
   const { reason } = failure
   if (reason._tag === "ReloginNeeded") return ReauthRequired.make({ account })
   if (reason._tag === "RateLimited") {

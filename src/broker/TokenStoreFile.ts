@@ -57,13 +57,14 @@ export const layer = Layer.effect(
     const accountOf = Effect.fnUntraced(function* (folder: string, file: string) {
       const provider = AccountFileName.decode(folder)
       const bucket = AccountFileName.decode(file.slice(0, -extension.length))
-      if (Option.isSome(provider) && Option.isSome(bucket)) {
-        return decodeAccount({ provider: provider.value, bucket: bucket.value })
+      if (provider === "not ours" || bucket === "not ours") return Option.none()
+      if (typeof provider === "object" && typeof bucket === "object") {
+        return decodeAccount({ provider: provider.name, bucket: bucket.name })
       }
       return yield* read(paths.join(accountsDirectory, folder, file)).pipe(
         Effect.map(Option.flatMap(decodeAccount)),
-        // One damaged file must not hide the other accounts; this one has lost its name with its content.
-        Effect.catchTag("StoreCorrupt", (error) => Effect.as(Effect.logWarning(error.message), Option.none())),
+        // One bad file must not hide the other accounts; this one has lost its name with its content.
+        Effect.catch((error) => Effect.as(Effect.logWarning(error.message), Option.none())),
       )
     })
 
@@ -78,6 +79,8 @@ export const layer = Layer.effect(
       }),
       set: Effect.fn("TokenStore.set")(function* (account, token) {
         const path = yield* fileOf(account)
+        // What cannot be understood is not ours to replace.
+        yield* read(path)
         const content = yield* Effect.orDie(
           encode({ version: 1, provider: account.provider, bucket: account.bucket, token }),
         )

@@ -2,7 +2,14 @@
  * The {@link Broker} over a socket: the same service, for programs that must not hold refresh tokens.
  */
 import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
-import { Broker, type CallError, type InitiatedLogin, type LoginProgress, type TokenError } from "../broker/Broker.ts"
+import {
+  Broker,
+  type CallError,
+  type InitiatedLogin,
+  type LoginProgress,
+  type TokenError,
+  unrefreshed,
+} from "../broker/Broker.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import {
   AccessDenied,
@@ -128,7 +135,7 @@ export const layer = (options: HostConnection.Options): Layer.Layer<Broker> =>
           // The wire has no such wish, so it is granted here, by the rules of the host.
           if (minimumValidity === undefined || isFresh(token, yield* DateTime.now, minimumValidity)) return token
           return yield* refreshToken(account).pipe(
-            Effect.catchTag(["RefreshFailed", "RateLimited"], (failure) =>
+            Effect.catchTag(unrefreshed, (failure) =>
               Effect.flatMap(DateTime.now, (now) =>
                 isFresh(token, now) ? Effect.succeed(token) : Effect.fail(failure),
               ),

@@ -49,6 +49,9 @@ export type Call = (
 /** The connection is closed by the client after this time without a request. */
 const idleTime = Duration.minutes(5)
 
+/** What a host may ask to wait is believed up to an hour, in seconds. */
+const longestWait = 3600
+
 type Pending = Map<string, Deferred.Deferred<Frame.JsonObject, Refused | HostUnreachable>>
 
 interface Open {
@@ -78,19 +81,23 @@ export const make = Effect.fnUntraced(function* ({
   let state: "idle" | "lost" | Open = "idle"
   let lastId = 0
 
-  const close = Effect.suspend(() => {
-    if (typeof state === "string") return Effect.void
-    const { scope } = state
-    state = "idle"
-    return Scope.close(scope, Exit.void)
-  })
-  yield* Effect.addFinalizer(() => close)
+  const outer = yield* Effect.scope
+
+  const leave = (next: "idle" | "lost") =>
+    Effect.suspend(() => {
+      if (typeof state === "string") return Effect.void
+      const { scope } = state
+      state = next
+      return Scope.close(scope, Exit.void)
+    })
 
   const loseConnection = Effect.suspend(() => {
-    state = "lost"
     const waiting = [...pending.values()]
     pending.clear()
-    return Effect.forEach(waiting, (reply) => Deferred.fail(reply, lost), { discard: true })
+    return Effect.forEach(waiting, (reply) => Deferred.fail(reply, lost), { discard: true }).pipe(
+      // The reader that calls this lives in the scope that is to be closed.
+      Effect.andThen(Effect.forkIn(leave("lost"), outer)),
+    )
   })
 
   const receive = (frame: Frame.JsonObject) =>
@@ -107,14 +114,14 @@ export const make = Effect.fnUntraced(function* ({
               new Refused({
                 code: reply.code,
                 error: reply.error,
-                retryAfter: Duration.seconds(Math.max(0, reply.retryAfter ?? 0)),
+                retryAfter: Duration.seconds(Math.min(Math.max(0, reply.retryAfter ?? 0), longestWait)),
               }),
             )
       },
     })
 
   const open = Effect.gen(function* () {
-    const scope = yield* Scope.make()
+    const scope = yield* Scope.fork(outer)
     return yield* Effect.gen(function* () {
       const socket = yield* NodeSocket.makeNet({ path, openTimeout: Protocol.frameTimeLimit })
       const pull = yield* Socket.readerBytes(socket).pipe(Effect.mapError(() => unreachable(path)))
@@ -180,7 +187,7 @@ export const make = Effect.fnUntraced(function* ({
   }).pipe(connecting.withPermit)
 
   const closeWhenIdle = Effect.suspend(() =>
-    pending.size === 0 ? FiberHandle.run(idle, Effect.delay(close, idleTime)) : Effect.void,
+    pending.size === 0 ? FiberHandle.run(idle, Effect.delay(leave("idle"), idleTime)) : Effect.void,
   )
 
   return Effect.fnUntraced(function* (op, payload) {

@@ -5,17 +5,17 @@
  * Anybody on this machine can knock there, so a visit counts only if it is exactly the one that was asked for. Whatever
  * else comes is turned away, and the login goes on waiting.
  */
-import { Deferred, Duration, Effect, Exit, Queue, Redacted, Result } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Queue, Redacted, Result } from "effect"
 import { Base64Url } from "effect/encoding"
 import { SecureRandom } from "effect/crypto"
 import type { StoredToken } from "../domain/Token.ts"
 import { type Activity, makeActivity } from "./AwaitedGrant.ts"
 import type { Outcome } from "./CallbackPage.ts"
-import type { CallbackRejected, GrantDenied } from "./Grant.ts"
+import { type CallbackRejected, type GrantDenied, GrantExpired } from "./Grant.ts"
 import { LoopbackListener, type Visit } from "./LoopbackListener.ts"
 import { OAuthClient } from "./OAuthClient.ts"
 import type { Provider } from "./Provider.ts"
-import type { ProviderFailure } from "./ProviderFailure.ts"
+import { ProviderFailure, Reason } from "./ProviderFailure.ts"
 
 /** A browser login, begun. */
 export interface BrowserLogin {
@@ -25,7 +25,7 @@ export interface BrowserLogin {
   /** Waits for the answer, exchanges it, hands the token to `keep`, and tells the person in the browser how it went. */
   readonly settle: <A, E>(
     keep: (token: StoredToken) => Effect.Effect<A, E>,
-  ) => Effect.Effect<A, E | CallbackRejected | GrantDenied | ProviderFailure>
+  ) => Effect.Effect<A, E | CallbackRejected | GrantDenied | GrantExpired | ProviderFailure>
 }
 
 /** Where the browser may be sent back to. */
@@ -34,6 +34,7 @@ interface Address {
   /** None: any free port (RFC 8252 section 7.3). */
   readonly ports: ReadonlyArray<number>
   readonly path: string
+  readonly search: string
 }
 
 /** Compares without telling by its duration how much was right. */
@@ -67,21 +68,26 @@ export const judge = (
 const listened = new Set(["127.0.0.1", "localhost"])
 
 const addressOf = Effect.fnUntraced(function* (provider: Provider, redirectUri: string | undefined) {
-  const declared = (redirectUri === undefined ? provider.redirectUris : [redirectUri])
-    .map((uri) => new URL(uri))
-    .filter((url) => url.protocol === "http:" && listened.has(url.hostname))
-  const [first] = declared
+  const declared = (redirectUri === undefined ? provider.redirectUris : [redirectUri]).map((uri) => new URL(uri))
+  const usable = declared.filter((url) => url.protocol === "http:" && listened.has(url.hostname))
+  const [first] = usable
   if (first === undefined) {
+    // A hosted page is for another flow; but a loopback address, or one that was asked for, must be the one that is used.
+    if (redirectUri !== undefined || declared.some((url) => url.protocol === "http:")) {
+      const what = "a browser login needs a redirect URI on http://127.0.0.1 or http://localhost"
+      return yield* new ProviderFailure({ provider: provider.name, reason: Reason.Misconfigured({ what }) })
+    }
     const random = yield* SecureRandom.SecureRandom
     const path = Base64Url.encode(yield* random.randomBytes(16))
-    return { hostname: "127.0.0.1", ports: [], path: `/${path}` } satisfies Address
+    return { hostname: "127.0.0.1", ports: [], path: `/${path}`, search: "" } satisfies Address
   }
-  const siblings = declared.filter((url) => url.hostname === first.hostname && url.pathname === first.pathname)
+  const siblings = usable.filter((url) => url.hostname === first.hostname && url.pathname === first.pathname)
   const ports = siblings.filter((url) => url.port !== "").map((url) => Number(url.port))
   return {
     hostname: first.hostname,
     ports: ports.length === siblings.length ? ports : [],
     path: first.pathname,
+    search: first.search,
   } satisfies Address
 })
 
@@ -97,19 +103,26 @@ const patience = Duration.seconds(20)
 const isJunk = (failure: CallbackRejected | GrantDenied | ProviderFailure): boolean =>
   failure._tag === "CallbackRejected" && failure.what !== "an error from the provider"
 
-/** Begins a browser login; the listener lives in the scope. */
-export const begin = Effect.fn("BrowserRedirect.begin")(function* (provider: Provider, redirectUri?: string) {
+/** Begins a browser login, which waits no longer than `lifetime`; the listener lives in the scope. */
+export const begin = Effect.fn("BrowserRedirect.begin")(function* (
+  provider: Provider,
+  lifetime: Duration.Duration,
+  redirectUri?: string,
+) {
   const client = yield* OAuthClient
   const listener = yield* LoopbackListener
   const address = yield* addressOf(provider, redirectUri)
   const answers = yield* Queue.unbounded<Answer>()
   const expected = yield* Deferred.make<{ readonly host: string; readonly path: string; readonly state: string }>()
 
+  const settled = yield* Deferred.make<void>()
+
   const port = yield* listener.listen(
     address.ports,
     Effect.fnUntraced(function* (visit) {
       const judged = judge(visit, yield* Deferred.await(expected))
       if (Result.isFailure(judged)) return judged.failure
+      if (yield* Deferred.isDone(settled)) return "already-answered"
       const outcome = yield* Deferred.make<Outcome>()
       yield* Queue.offer(answers, { callback: judged.success, outcome })
       return yield* Deferred.await(outcome).pipe(
@@ -118,7 +131,7 @@ export const begin = Effect.fn("BrowserRedirect.begin")(function* (provider: Pro
     }),
   )
   const host = `${address.hostname}:${port}`
-  const grant = yield* client.beginCode(provider, `http://${host}${address.path}`)
+  const grant = yield* client.beginCode(provider, `http://${host}${address.path}${address.search}`)
   yield* Deferred.succeed(expected, { host, path: address.path, state: Redacted.value(grant.state) })
   const activity = yield* makeActivity
 
@@ -127,12 +140,21 @@ export const begin = Effect.fn("BrowserRedirect.begin")(function* (provider: Pro
     authorizationUrl: grant.authorizationUrl,
     activity,
     settle: Effect.fnUntraced(function* (keep) {
+      const expiresAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(lifetime)
       while (true) {
-        const { callback, outcome } = yield* Queue.take(answers)
+        const left = Duration.millis(expiresAt - (yield* Clock.currentTimeMillis))
+        const { callback, outcome } = yield* Queue.take(answers).pipe(
+          Effect.timeoutOrElse({ duration: left, orElse: () => Effect.fail(new GrantExpired()) }),
+        )
         const redeemed = yield* Effect.result(activity.during(grant.redeem(callback)))
         if (Result.isSuccess(redeemed)) {
           return yield* keep(redeemed.success).pipe(
-            Effect.onExit((exit) => Deferred.succeed(outcome, Exit.isSuccess(exit) ? "signed-in" : "failed")),
+            Effect.onExit((exit) =>
+              Effect.andThen(
+                Deferred.succeed(settled, undefined),
+                Deferred.succeed(outcome, Exit.isSuccess(exit) ? "signed-in" : "failed"),
+              ),
+            ),
           )
         }
         const { failure } = redeemed

@@ -75,28 +75,31 @@ export const pollUntilGranted = Effect.fnUntraced(function* <A>(
   expiresIn: Duration.Duration,
 ) {
   const expiresAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(expiresIn)
-  yield* Effect.sleep(yield* Ref.get(interval))
+  const first = yield* Ref.get(interval)
+  if (Duration.isGreaterThanOrEqualTo(first, expiresIn)) return yield* new GrantExpired()
+  yield* Effect.sleep(first)
   return yield* poll.pipe(
     Effect.retry(pollSchedule(interval, expiresAt)),
     Effect.catchIf(isNotYet, () => Effect.fail(new GrantExpired())),
   )
 })
 
-/** Begins a device login. */
-export const begin = Effect.fn("DeviceCode.begin")(function* (provider: Provider) {
+/** Begins a device login, which lives no longer than `lifetime`. */
+export const begin = Effect.fn("DeviceCode.begin")(function* (provider: Provider, lifetime: Duration.Duration) {
   const client = yield* OAuthClient
   const grant = yield* client.beginDevice(provider)
   const interval = yield* Ref.make(grant.interval)
   const activity = yield* makeActivity
+  const expiresIn = Duration.min(grant.expiresIn, lifetime)
   const login: DeviceLogin = {
     _tag: "device_code",
     userCode: grant.userCode,
     verificationUri: grant.verificationUri,
     verificationUriComplete: grant.verificationUriComplete,
-    expiresIn: grant.expiresIn,
+    expiresIn,
     interval: Ref.get(interval),
     activity,
-    granted: pollUntilGranted(activity.during(grant.poll), interval, grant.expiresIn),
+    granted: pollUntilGranted(activity.during(grant.poll), interval, expiresIn),
   }
   return login
 })

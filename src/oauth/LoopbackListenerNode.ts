@@ -14,14 +14,16 @@ const makeServer = () => {
     maxHeaderSize: 16 * 1024,
     requestTimeout: 10_000,
     headersTimeout: 5_000,
+    // Node looks at those limits only so often, every 30 s unless told otherwise.
+    connectionsCheckingInterval: 1_000,
     keepAlive: false,
   })
-  server.maxConnections = 64
+  server.maxConnections = 256
   return server
 }
 
 const listenOn = (port: number) =>
-  NodeHttpServer.make(makeServer, { host: "127.0.0.1", port, exclusive: true, gracefulShutdownTimeout: "2 seconds" })
+  NodeHttpServer.make(makeServer, { host: "127.0.0.1", port, exclusive: true, gracefulShutdownTimeout: "1 second" })
 
 export const layer: Layer.Layer<LoopbackListener> = Layer.succeed(
   LoopbackListener,

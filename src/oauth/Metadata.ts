@@ -5,7 +5,7 @@
 import { Clock, Context, Duration, Effect, Layer, Option, Redacted } from "effect"
 import * as oauth from "oauth4webapi"
 import type { Provider } from "./Provider.ts"
-import { ProviderFetch } from "./ProviderFetch.ts"
+import { type Answer, ProviderFetch } from "./ProviderFetch.ts"
 import { classify, ProviderFailure, Reason } from "./ProviderFailure.ts"
 import * as SecureUrl from "./SecureUrl.ts"
 
@@ -53,7 +53,10 @@ export const endpoint = (
 ): Effect.Effect<URL, ProviderFailure> => {
   const declared = server[name]
   if (declared === undefined) return misconfigured(provider, `it has no ${name.replaceAll("_", " ")}`)
-  return Option.match(SecureUrl.parse(declared), {
+  // Discovered metadata does not get to choose a program on this machine, unless the issuer is one.
+  const mayBeLocal = provider.endpoints !== undefined || server.issuer.startsWith("http:")
+  const url = Option.filter(SecureUrl.parse(declared), ({ protocol }) => protocol === "https:" || mayBeLocal)
+  return Option.match(url, {
     onNone: () => misconfigured(provider, `its ${name.replaceAll("_", " ")} is not an https URL`),
     onSome: Effect.succeed,
   })
@@ -71,7 +74,7 @@ const fromRecord = (provider: Provider, endpoints: NonNullable<Provider["endpoin
 
 const discover = Effect.fnUntraced(function* (fetch: ProviderFetch["Service"], provider: Provider, issuer: string) {
   const oidc = yield* ask(fetch, provider, issuer, "oidc")
-  const answer = oidc.status === 404 ? yield* ask(fetch, provider, issuer, "oauth2") : oidc
+  const answer = isNotThere(oidc) ? yield* ask(fetch, provider, issuer, "oauth2") : oidc
   if (answer.status !== 200) {
     const reason = classify(answer.status, undefined, Option.none())
     return yield* new ProviderFailure({ provider: provider.name, reason })
@@ -81,6 +84,10 @@ const discover = Effect.fnUntraced(function* (fetch: ProviderFetch["Service"], p
     Effect.catch(() => misconfigured(provider, "its metadata is malformed, or names another issuer")),
   )
 })
+
+/** Servers say in many ways that they have no such document: a refusal, a redirect, a page for people. */
+const isNotThere = ({ json, status }: Answer): boolean =>
+  (status >= 300 && status < 500 && status !== 429) || (status === 200 && Option.isNone(json))
 
 const ask = (fetch: ProviderFetch["Service"], provider: Provider, issuer: string, algorithm: "oidc" | "oauth2") => {
   const path = (url: URL) => {

@@ -94,11 +94,11 @@ export class OAuthClient extends Context.Service<
         answer: Answer,
         process: (response: Response) => Promise<oauth.TokenEndpointResponse>,
       ) {
-        if (answer.status !== 200) return yield* failure(provider, answer)
+        if (answer.status < 200 || answer.status > 299) return yield* failure(provider, answer)
         // Vendors have answered 200 with an error in the body.
         if (Option.isSome(errorCode(answer))) return yield* failure(provider, { ...answer, status: 400 })
         const receivedAt = yield* DateTime.now
-        const { body, idToken } = intoShape(Option.match(answer.json, { onNone: () => ({}), onSome: Redacted.value }))
+        const { body, idToken, tokenType } = intoShape(bodyOf(answer))
         const token = yield* Effect.tryPromise({
           try: () => process(Response.json(body)),
           catch: () =>
@@ -107,7 +107,7 @@ export class OAuthClient extends Context.Service<
               reason: Reason.Transient({ what: "malformed-answer" }),
             }),
         })
-        return tokenFrom(token, idToken, receivedAt)
+        return tokenFrom(token, { idToken, tokenType }, receivedAt)
       })
 
       return OAuthClient.of({
@@ -115,7 +115,7 @@ export class OAuthClient extends Context.Service<
           const server = yield* metadata.of(provider)
           const authorization = yield* endpoint(provider, server, "authorization_endpoint")
           yield* endpoint(provider, server, "token_endpoint")
-          const { auth, client } = identify(provider, server)
+          const { auth, client } = yield* identify(provider, server)
           const verifier = oauth.generateRandomCodeVerifier()
           const state = oauth.generateRandomState()
           const challenge = yield* Effect.promise(() => oauth.calculatePKCECodeChallenge(verifier))
@@ -134,6 +134,8 @@ export class OAuthClient extends Context.Service<
             state: Redacted.make(state),
             issuer: server.issuer,
             redeem: Effect.fn("CodeGrant.redeem")(function* (callback) {
+              // Without an issuer in the record there is nothing to hold the answer's against.
+              if (provider.issuer === undefined) callback.delete("iss")
               const validated = yield* Effect.try({
                 try: () => oauth.validateAuthResponse(server, client, callback, state),
                 catch: (error) => rejection(error, callback, state),
@@ -154,23 +156,20 @@ export class OAuthClient extends Context.Service<
           const server = yield* metadata.of(provider)
           yield* endpoint(provider, server, "device_authorization_endpoint")
           yield* endpoint(provider, server, "token_endpoint")
-          const { auth, client } = identify(provider, server)
+          const { auth, client } = yield* identify(provider, server)
           const parameters = { scope: provider.scopes.join(" ") }
           const answer = yield* ask(provider, (options) =>
             oauth.deviceAuthorizationRequest(server, client, auth, parameters, options),
           )
           if (answer.status !== 200) return yield* failure(provider, answer)
+          if (Option.isSome(errorCode(answer))) return yield* failure(provider, { ...answer, status: 400 })
           const malformed = new ProviderFailure({
             provider: provider.name,
             reason: Reason.Transient({ what: "malformed-answer" }),
           })
           const device = yield* Effect.tryPromise({
             try: () =>
-              oauth.processDeviceAuthorizationResponse(
-                server,
-                client,
-                Response.json(Option.getOrNull(Option.map(answer.json, Redacted.value))),
-              ),
+              oauth.processDeviceAuthorizationResponse(server, client, Response.json(intoDeviceShape(bodyOf(answer)))),
             catch: () => malformed,
           })
           const verificationUri = SecureUrl.parse(device.verification_uri)
@@ -204,7 +203,7 @@ export class OAuthClient extends Context.Service<
         refresh: Effect.fn("OAuthClient.refresh")(function* (provider, refreshToken) {
           const server = yield* metadata.of(provider)
           yield* endpoint(provider, server, "token_endpoint")
-          const { auth, client } = identify(provider, server)
+          const { auth, client } = yield* identify(provider, server)
           const answer = yield* ask(provider, (options) =>
             oauth.refreshTokenGrantRequest(server, client, auth, Redacted.value(refreshToken), options),
           )
@@ -220,20 +219,23 @@ export class OAuthClient extends Context.Service<
 }
 
 /** Who we are to the provider (RFC 6749 section 2.3). Basic unless the metadata lists only other methods. */
-const identify = (
-  provider: Provider,
-  server: oauth.AuthorizationServer,
-): { readonly client: oauth.Client; readonly auth: oauth.ClientAuth } => {
-  const methods = server.token_endpoint_auth_methods_supported
-  const auth = Option.match(provider.secret, {
-    onNone: () => oauth.None(),
-    onSome: (secret) =>
-      methods === undefined || methods.includes("client_secret_basic")
-        ? oauth.ClientSecretBasic(Redacted.value(secret))
-        : oauth.ClientSecretPost(Redacted.value(secret)),
+const identify = (provider: Provider, server: oauth.AuthorizationServer) =>
+  Effect.try({
+    try: () => {
+      const methods: unknown = server.token_endpoint_auth_methods_supported
+      const basic = !Array.isArray(methods) || methods.includes("client_secret_basic")
+      const auth = Option.match(provider.secret, {
+        onNone: () => oauth.None(),
+        onSome: (secret) => (basic ? oauth.ClientSecretBasic : oauth.ClientSecretPost)(Redacted.value(secret)),
+      })
+      return { client: { client_id: provider.clientId }, auth }
+    },
+    catch: () =>
+      new ProviderFailure({
+        provider: provider.name,
+        reason: Reason.Misconfigured({ what: "its client id or secret is empty" }),
+      }),
   })
-  return { client: { client_id: provider.clientId }, auth }
-}
 
 /** The request that `build` would have sent. Endpoints were checked before, also against plain http. */
 const capture = (
@@ -250,11 +252,12 @@ const capture = (
   return built.then(() => promise)
 }
 
-const errorCode = (answer: Answer): Option.Option<string> =>
-  answer.json.pipe(
-    Option.map((body) => Redacted.value(body)["error"]),
-    Option.filter((code) => typeof code === "string"),
-  )
+const bodyOf = (answer: Answer): JsonObject => Option.match(answer.json, { onNone: () => ({}), onSome: Redacted.value })
+
+const errorCode = (answer: Answer): Option.Option<string> => {
+  const code = bodyOf(answer)["error"]
+  return typeof code === "string" && code !== "" ? Option.some(code) : Option.none()
+}
 
 const failure = (provider: Provider, answer: Answer) =>
   new ProviderFailure({
@@ -272,47 +275,75 @@ const retryAfter = (header: string): Option.Option<Duration.Duration> =>
     Option.map((seconds) => Duration.min(Duration.seconds(seconds), Duration.hours(1))),
   )
 
+const numberIn = (value: unknown): number | undefined => {
+  const number = typeof value === "string" ? Number.parseFloat(value) : value
+  return typeof number === "number" && Number.isFinite(number) ? number : undefined
+}
+
+const isStrings = Schema.is(Schema.Array(Schema.String))
+
 /**
  * The body as RFC 6749 section 5.1 wants it. A refresh may already have spent the old token when we read its answer, so
  * what can be understood is: an empty refresh token or an impossible lifetime is left out, a missing type is bearer.
- * The ID token is set aside unverified, because nobody here relies on what it claims.
+ *
+ * Set aside are the ID token, unverified, because nobody here relies on what it claims, and the type, because vendors
+ * have called their bearer tokens many things.
  */
-const intoShape = (json: JsonObject) => {
-  const { expires_in, id_token, refresh_token, scope, token_type, ...rest } = json
-  const seconds = typeof expires_in === "string" ? Number.parseFloat(expires_in) : expires_in
+const intoShape = ({ expires_in, id_token, refresh_token, scope, token_type, ...rest }: JsonObject) => {
+  const seconds = numberIn(expires_in)
+  const scopes = isStrings(scope) ? scope.join(" ") : scope
   return {
     idToken: id_token,
+    tokenType: typeof token_type === "string" && token_type.trim() !== "" ? token_type.trim() : "bearer",
     body: {
       ...rest,
-      token_type: typeof token_type === "string" && token_type !== "" ? token_type : "bearer",
+      token_type: "bearer",
       ...(typeof refresh_token === "string" && refresh_token !== "" && { refresh_token }),
-      ...(typeof seconds === "number" && Number.isFinite(seconds) && { expires_in: Math.max(0, seconds) }),
-      ...(typeof scope === "string" && { scope }),
+      ...(seconds !== undefined && { expires_in: Math.max(0, seconds) }),
+      ...(typeof scopes === "string" && { scope: scopes }),
     },
+  }
+}
+
+/** How long a device code is believed to live if the answer does not say so, as it must, in seconds. */
+const defaultDeviceLifetime = 600
+
+/** The body as RFC 8628 section 3.2 wants it. Never polled more than once a second, whatever it says. */
+const intoDeviceShape = ({ expires_in, interval, verification_uri_complete, ...rest }: JsonObject) => {
+  const seconds = numberIn(interval)
+  const lifetime = numberIn(expires_in)
+  return {
+    ...rest,
+    expires_in: lifetime !== undefined && lifetime > 0 ? lifetime : defaultDeviceLifetime,
+    ...(seconds !== undefined && seconds > 0 && { interval: Math.max(1, seconds) }),
+    ...(typeof verification_uri_complete === "string" &&
+      verification_uri_complete !== "" && { verification_uri_complete }),
   }
 }
 
 /** Ten years: beyond any real lifetime, and far from where dates overflow. */
 const longestLifetime = Duration.days(3652)
 
+const isJson = Schema.is(Schema.Json)
+
 const tokenFrom = (
-  { access_token, expires_in, refresh_token, scope, token_type, ...extras }: oauth.TokenEndpointResponse,
-  idToken: Schema.Json | undefined,
+  { access_token, expires_in, refresh_token, scope, ...rest }: oauth.TokenEndpointResponse,
+  { idToken, tokenType }: { readonly idToken: unknown; readonly tokenType: string },
   receivedAt: DateTime.Utc,
 ) => {
-  const known = Schema.decodeUnknownOption(Schema.Record(Schema.String, Schema.Json))({
-    ...extras,
-    ...(idToken !== undefined && { id_token: idToken }),
-  })
+  const fields: ReadonlyArray<readonly [string, unknown]> = Object.entries({ ...rest, id_token: idToken })
+  const extras = fields.filter(
+    (field): field is readonly [string, Schema.Json] => field[0] !== "token_type" && isJson(field[1]),
+  )
   return {
     accessToken: Redacted.make(access_token),
-    tokenType: token_type,
+    tokenType: tokenType.toLowerCase(),
     ...(refresh_token !== undefined && { refreshToken: Redacted.make(refresh_token) }),
     ...(expires_in !== undefined && {
       expiresAt: DateTime.addDuration(receivedAt, Duration.min(Duration.seconds(expires_in), longestLifetime)),
     }),
     ...(scope !== undefined && { scope }),
-    extras: Redacted.make(Option.getOrElse(known, () => ({}))),
+    extras: Redacted.make(Object.fromEntries(extras)),
   }
 }
 

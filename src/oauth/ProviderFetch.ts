@@ -3,11 +3,11 @@
  *
  * The answer is read whole before anybody looks at it, so that the limits hold for the body too.
  */
-import { Context, Data, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Context, Data, Effect, Layer, Option, Predicate, Redacted, Result } from "effect"
 import { FetchHttpClient } from "effect/http"
 
 /** What JSON calls an object. */
-export type JsonObject = { readonly [name: string]: Schema.Json }
+export type JsonObject = { readonly [name: string]: unknown }
 
 /** An answer, read whole. `json` is the body, if it is a JSON object; there may be tokens in it. */
 export interface Answer {
@@ -40,18 +40,24 @@ export class ProviderFetch extends Context.Service<
       const fetch = yield* FetchHttpClient.Fetch
       return ProviderFetch.of({
         send: Effect.fn("ProviderFetch.send")(
-          function* (url, init) {
-            const response = yield* Effect.tryPromise({
-              try: (signal) => fetch(url, { ...init, redirect: "manual", signal }),
-              catch: () => new FetchFailure({ what: "unreachable" }),
-            })
-            const text = yield* readBody(response)
-            return {
-              status: response.status,
-              headers: response.headers,
-              json: Option.map(decodeBody(text), (json) => Redacted.make(json)),
-            }
-          },
+          (url, init) =>
+            Effect.acquireUseRelease(
+              Effect.sync(() => new AbortController()),
+              Effect.fnUntraced(function* ({ signal }) {
+                const response = yield* Effect.tryPromise({
+                  try: () => fetch(url, { ...init, redirect: "manual", signal }),
+                  catch: () => new FetchFailure({ what: "unreachable" }),
+                })
+                const text = yield* readBody(response)
+                return {
+                  status: response.status,
+                  headers: response.headers,
+                  json: Option.map(parse(text), (json) => Redacted.make(json)),
+                }
+              }),
+              // Ends the connection also while the body is still coming; after that it changes nothing.
+              (controller) => Effect.sync(() => controller.abort()),
+            ),
           Effect.timeoutOrElse({
             duration: timeLimit,
             orElse: () => Effect.fail(new FetchFailure({ what: "timeout" })),
@@ -62,7 +68,10 @@ export class ProviderFetch extends Context.Service<
   )
 }
 
-const decodeBody = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Json)))
+const parse = (text: string): Option.Option<JsonObject> =>
+  Option.getSuccess(Result.try((): unknown => JSON.parse(text))).pipe(Option.filter(isJsonObject))
+
+const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
 
 const readBody = Effect.fnUntraced(function* (response: Response) {
   const body = response.body
@@ -78,10 +87,10 @@ const readBody = Effect.fnUntraced(function* (response: Response) {
     if (done) break
     size += value.byteLength
     if (size > maximumBytes) {
-      yield* Effect.promise(() => reader.cancel())
       return yield* new FetchFailure({ what: "malformed-answer" })
     }
     chunks.push(value)
   }
-  return Buffer.concat(chunks).toString("utf8")
+  // As fetch itself does it: a byte order mark is not part of the text.
+  return new TextDecoder().decode(Buffer.concat(chunks))
 })

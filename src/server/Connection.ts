@@ -4,7 +4,7 @@
  * The peer is the least trusted program on the machine. So whatever it sends is bounded in size, time and number, and
  * what cannot be understood closes the connection and nothing else.
  */
-import { Clock, Data, Duration, Effect, Fiber, FiberSet, Option, Result, Schema } from "effect"
+import { Clock, Data, Deferred, Duration, Effect, Fiber, FiberSet, Option, Predicate, Result, Schema } from "effect"
 import { Socket } from "effect/socket"
 import { CurrentPeer } from "../broker/CurrentPeer.ts"
 import { Cancelled, HostFailure, InvalidRequest, RateLimited } from "../domain/Errors.ts"
@@ -29,6 +29,9 @@ export interface Options {
 /** Requests that one connection may have under way; each holds a fiber, and later a reply. */
 const maximumInFlight = 64
 
+/** How long a reply may wait for a peer that does not read. */
+const writeTimeLimit = Duration.seconds(10)
+
 /** Frames taken from one chunk before other connections get a turn. */
 const framesPerTurn = 100
 
@@ -52,8 +55,15 @@ export const serve = Effect.fnUntraced(
     const requests = yield* FiberSet.make<void, never>()
     const nextFrames = makeReader(pull)
 
+    const stuck = yield* Deferred.make<never, Hangup>()
     const send = (reply: Frame.JsonObject) =>
-      Effect.fromResult(Frame.encode(reply)).pipe(Effect.flatMap((frame) => writer.write(frame)))
+      Effect.fromResult(Frame.encode(reply)).pipe(
+        Effect.flatMap((frame) => writer.write(frame)),
+        Effect.timeoutOrElse({
+          duration: writeTimeLimit,
+          orElse: () => Deferred.fail(stuck, new Hangup({ why: "the peer does not read its replies" })),
+        }),
+      )
 
     const greet = Effect.gen(function* () {
       const [first, ...rest] = yield* nextFrames
@@ -91,7 +101,7 @@ export const serve = Effect.fnUntraced(
       }
     })
 
-    yield* Effect.raceFirst(converse, draining)
+    yield* Effect.raceAllFirst([converse, draining, Deferred.await(stuck)])
     yield* FiberSet.awaitEmpty(requests).pipe(Effect.timeoutOption(drainTime))
   },
   Effect.scoped,
@@ -145,7 +155,7 @@ interface Conversation {
   readonly handle: Handle
   readonly rateLimit: number
   readonly requests: FiberSet.FiberSet<void, never>
-  readonly send: (reply: Frame.JsonObject) => Effect.Effect<void, Frame.FrameInvalid | Socket.SocketError>
+  readonly send: (reply: Frame.JsonObject) => Effect.Effect<unknown, Frame.FrameInvalid | Socket.SocketError>
 }
 
 /** Takes requests: starts them, answers them when they end, in whatever order that is, and cancels them. */
@@ -153,6 +163,8 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
   // Whoever deletes a request's id answers it: its own end, or a `cancel`, never both.
   const inFlight = new Map<string, Option.Option<Fiber.Fiber<void>>>()
   let bucket: TokenBucket.TokenBucket | undefined
+  // Counted until the reply is written: one that waits for a peer to read takes as much memory as one being made.
+  let busy = 0
 
   const succeed = (id: string, data: Frame.JsonObject) => send({ v: version, id, ok: true, data })
 
@@ -163,10 +175,10 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
       ok: false,
       code: Protocol.codes[error._tag],
       error: Protocol.wordsFor(error),
-      ...(error._tag === "RateLimited" && { retryAfter: Math.ceil(Duration.toSeconds(error.retryAfter)) }),
+      ...(error._tag === "RateLimited" && { retryAfter: Math.max(1, Math.ceil(Duration.toSeconds(error.retryAfter))) }),
     })
 
-  const work = (op: string, payload: Frame.JsonObject) =>
+  const work = (op: string, payload: object) =>
     handle(op, payload).pipe(
       Effect.provideService(CurrentPeer, peer),
       Effect.timeoutOrElse({
@@ -182,7 +194,7 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
       Effect.result,
     )
 
-  const start = Effect.fnUntraced(function* (id: string, op: string, payload: Frame.JsonObject) {
+  const start = Effect.fnUntraced(function* (id: string, op: string, payload: object) {
     const answer = Effect.uninterruptibleMask(
       (restore) =>
         Effect.flatMap(restore(work(op, payload)), (result) => {
@@ -194,27 +206,21 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
           })
         }),
       // A peer that has left needs no answer; the reader notices that it has.
-    ).pipe(Effect.catchTag(["FrameInvalid", "SocketError"], () => Effect.void))
+    ).pipe(
+      Effect.catchTag(["FrameInvalid", "SocketError"], () => Effect.void),
+      Effect.ensuring(Effect.sync(() => busy--)),
+    )
+    busy++
     inFlight.set(id, Option.none())
     const fiber = yield* FiberSet.run(requests, answer)
     if (inFlight.has(id)) inFlight.set(id, Option.some(fiber))
   })
 
-  const cancel = Effect.fnUntraced(function* (id: string, payload: Frame.JsonObject) {
-    const target = decodeCancel(payload)
-    if (Option.isNone(target)) {
-      return yield* fail(
-        id,
-        InvalidRequest.make({ detail: "A field of cancel is missing or mistyped. It takes: targetId." }),
-      )
-    }
-    const { targetId } = target.value
-    const fiber = inFlight.get(targetId)
-    if (fiber !== undefined && Option.isSome(fiber) && inFlight.delete(targetId)) {
-      yield* Fiber.interrupt(fiber.value)
-      yield* fail(targetId, Cancelled.make({}))
-    }
-    return yield* succeed(id, {})
+  const cancel = Effect.fnUntraced(function* (targetId: string) {
+    const fiber = Option.flatten(Option.fromUndefinedOr(inFlight.get(targetId)))
+    if (Option.isNone(fiber) || !inFlight.delete(targetId)) return
+    yield* Fiber.interrupt(fiber.value)
+    yield* fail(targetId, Cancelled.make({}))
   })
 
   const wait = Effect.map(Clock.monotonicTimeNanos, (nanos) => {
@@ -224,25 +230,34 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
     return taken.wait
   })
 
+  /** Refuses, and takes no more from this peer until it may ask again: a flood slows down nobody but itself. */
+  const holdBack = Effect.fnUntraced(function* (id: string, milliseconds: number) {
+    const retryAfter = Duration.millis(milliseconds)
+    yield* fail(id, RateLimited.make({ retryAfter }))
+    yield* Effect.sleep(retryAfter)
+  })
+
   return Effect.fnUntraced(function* (frame: Frame.JsonObject) {
+    const named = decodeId(frame)
+    if (Option.isNone(named)) return yield* new Hangup({ why: "a request without id" })
+    const { id } = named.value
     const request = decodeRequest(frame)
-    if (Option.isNone(request)) {
-      const named = decodeId(frame)
-      if (Option.isNone(named)) return yield* new Hangup({ why: "a request without id" })
-      const detail = "A request has v (1 or 2), id, op and payload."
-      return yield* fail(named.value.id, InvalidRequest.make({ detail }))
+    const cancelled = version === 2 && frame["op"] === "cancel" ? decodeCancel(frame["payload"]) : Option.none()
+    if (Option.isSome(cancelled) && inFlight.has(cancelled.value.targetId)) {
+      // Not counted: what makes less work must not be held back by how much there is.
+      yield* cancel(cancelled.value.targetId)
+      return yield* succeed(id, {})
     }
-    const { id, op, payload } = request.value
-    // Not counted: what makes less work must not be held back by how much there is.
-    if (op === "cancel" && version === 2) return yield* cancel(id, payload)
+    const milliseconds = yield* wait
+    if (milliseconds > 0) return yield* holdBack(id, milliseconds)
+    if (Option.isSome(cancelled)) return yield* succeed(id, {})
+    if (Option.isNone(request) || !Predicate.isObject(request.value.payload)) {
+      return yield* fail(id, InvalidRequest.make({ detail: "A request has v (1 or 2), id, op and payload." }))
+    }
     if (inFlight.has(id)) {
       return yield* fail(id, InvalidRequest.make({ detail: "A request with this id is still under way." }))
     }
-    const milliseconds = yield* wait
-    if (milliseconds > 0) return yield* fail(id, RateLimited.make({ retryAfter: Duration.millis(milliseconds) }))
-    if (inFlight.size >= maximumInFlight) {
-      return yield* fail(id, RateLimited.make({ retryAfter: Duration.seconds(1) }))
-    }
-    return yield* start(id, op, payload)
+    if (busy >= maximumInFlight) return yield* fail(id, RateLimited.make({ retryAfter: Duration.seconds(1) }))
+    return yield* start(id, request.value.op, request.value.payload)
   })
 }

@@ -38,7 +38,15 @@ const parse = (body: Uint8Array): Result.Result<JsonObject, FrameInvalid> =>
     Result.mapError(() => new FrameInvalid({ what: "not a JSON object" })),
   )
 
-const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
+const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value) && isShallow(value, deepest)
+
+/** Deeper than any token; who comes after us may walk through it by recursion. */
+const deepest = 64
+
+const isShallow = (value: unknown, left: number): boolean =>
+  typeof value !== "object" ||
+  value === null ||
+  (left > 0 && Object.values(value).every((member) => isShallow(member, left - 1)))
 
 /** Puts frames together from chunks cut anywhere. */
 export interface Decoder {

@@ -55,7 +55,8 @@ export const Request = Schema.Struct({
   v: Schema.Literals([1, 2]),
   id: Schema.String.check(Schema.isBetweenLength(1, 128)),
   op: Schema.String,
-  payload: Schema.Record(Schema.String, Schema.Unknown),
+  /** An object; what must be in it, the operation says. */
+  payload: Schema.Unknown,
 })
 
 /** The codes of failed replies. */

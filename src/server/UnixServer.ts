@@ -63,7 +63,9 @@ export class UnixServer extends Context.Service<
   > => Layer.effect(this, make(options))
 }
 
-const make = Effect.fnUntraced(function* ({ path, rateLimit = 60 }: Options) {
+const make = Effect.fnUntraced(function* ({ path: asked, rateLimit = 60 }: Options) {
+  const paths = yield* Path.Path
+  const path = paths.resolve(asked)
   yield* prepare(path)
   const handle = yield* Handlers.make
   const peers = yield* PeerCredentials
@@ -81,7 +83,7 @@ const make = Effect.fnUntraced(function* ({ path, rateLimit = 60 }: Options) {
       Effect.gen(function* () {
         const credentials = yield* peers.of(connection)
         const socket = yield* NodeSocket.fromDuplex(
-          Effect.acquireRelease(Effect.succeed(connection), () => Effect.sync(() => connection.destroySoon())),
+          Effect.acquireRelease(Effect.succeed(connection), () => hangUp(connection)),
         )
         yield* Connection.serve({ socket, credentials, handle, rateLimit, draining: Deferred.await(draining) })
       }),
@@ -100,6 +102,14 @@ const make = Effect.fnUntraced(function* ({ path, rateLimit = 60 }: Options) {
   )
   return UnixServer.of({ path })
 })
+
+/** Ends a connection once what was written has gone out; a peer that does not take it is not waited for. */
+const hangUp = (connection: NetSocket) =>
+  Effect.callback<void>((resume) => {
+    connection.once("close", () => resume(Effect.void))
+    connection.destroySoon()
+    if (connection.closed) resume(Effect.void)
+  }).pipe(Effect.timeoutOption("1 second"), Effect.andThen(Effect.sync(() => connection.destroy())))
 
 /** Sees to it that the path can be listened on: a folder of ours, and no socket of somebody alive. */
 const prepare = Effect.fnUntraced(function* (path: string) {

@@ -13,7 +13,7 @@ import { median, milliseconds } from "./measure.ts"
 
 const million = 1_000_000
 const layer = Sessions.layer.pipe(
-  Layer.provide(BrokerConfig.layer("/nowhere", { sessionLifetime: Duration.hours(1) })),
+  Layer.provide(BrokerConfig.layer("/nowhere", { sessionLifetime: Duration.hours(1), sessionsPerPeer: Infinity })),
   Layer.provide(SecureRandom.layerWebCrypto),
 )
 

@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
@@ -6,7 +6,7 @@ import { overSocket } from "../support/BrokerOverSocket.ts"
 import { suite } from "./BrokerContract.ts"
 
 const inProcess = Layer.unwrap(Effect.map(ScriptedProvider, ({ provider }) => BrokerHost.layerMemory([provider]))).pipe(
-  Layer.provide(BrokerConfig.layer("/nowhere")),
+  Layer.provide(BrokerConfig.layer("/nowhere", { refreshRetryDelay: Duration.zero })),
   Layer.provideMerge(ScriptedProvider.layer()),
 )
 

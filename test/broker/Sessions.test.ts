@@ -11,7 +11,7 @@ import { GrantDenied } from "../../src/oauth/Grant.ts"
 
 const layer = (lifetime = Duration.minutes(10)) =>
   Sessions.layer.pipe(
-    Layer.provide(BrokerConfig.layer("/nowhere", { sessionLifetime: lifetime })),
+    Layer.provide(BrokerConfig.layer("/nowhere", { sessionLifetime: lifetime, sessionsPerPeer: 100 })),
     Layer.provide(SecureRandom.layerWebCrypto),
   )
 
@@ -92,6 +92,33 @@ describe("Sessions", () => {
       assert.strictEqual(yield* sessions.size, 1)
       assert.strictEqual(yield* Ref.get(closed), 2)
       assert.strictEqual((yield* sessions.get(live.id, inProcess)).id, live.id)
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("does not sweep a session whose exchange may still be under way", () =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      const { session } = yield* sessions.create(owner, begin)
+      yield* TestClock.adjust("50 seconds")
+      yield* sessions.take(session.id, inProcess)
+      yield* TestClock.adjust("10 seconds")
+      assert.isTrue(yield* sessions.isTaken(session.id))
+      yield* TestClock.adjust("60 seconds")
+      assert.isFalse(yield* sessions.isTaken(session.id))
+    }).pipe(Effect.provide(layer())),
+  )
+
+  it.effect("are limited in number for each peer, and ended or failed ones do not count", () =>
+    Effect.gen(function* () {
+      const sessions = yield* Sessions
+      const created = yield* Effect.replicateEffect(sessions.create(owner, begin), 100)
+      assert.strictEqual(yield* tagOf(sessions.create(owner, begin)), "RateLimited")
+      yield* sessions.create({ ...owner, peer: stranger }, begin)
+      yield* Effect.forEach(created.slice(0, 2), ({ session }) => sessions.remove(session.id, inProcess))
+      yield* Effect.exit(sessions.create(owner, Effect.fail({ _tag: "no" })))
+      yield* sessions.create(owner, begin)
+      yield* sessions.create(owner, begin)
+      assert.strictEqual(yield* tagOf(sessions.create(owner, begin)), "RateLimited")
     }).pipe(Effect.provide(layer())),
   )
 
