@@ -115,14 +115,15 @@ export const begin = Effect.fn("BrowserRedirect.begin")(function* (
   const answers = yield* Queue.unbounded<Answer>()
   const expected = yield* Deferred.make<{ readonly host: string; readonly path: string; readonly state: string }>()
 
-  const settled = yield* Deferred.make<void>()
+  /** What a visitor is told once this login has come to its end. */
+  const settled = yield* Deferred.make<Outcome>()
 
   const port = yield* listener.listen(
     address.ports,
     Effect.fnUntraced(function* (visit) {
       const judged = judge(visit, yield* Deferred.await(expected))
       if (Result.isFailure(judged)) return judged.failure
-      if (yield* Deferred.isDone(settled)) return "already-answered"
+      if (yield* Deferred.isDone(settled)) return yield* Deferred.await(settled)
       const outcome = yield* Deferred.make<Outcome>()
       yield* Queue.offer(answers, { callback: judged.success, outcome })
       return yield* Deferred.await(outcome).pipe(
@@ -144,14 +145,17 @@ export const begin = Effect.fn("BrowserRedirect.begin")(function* (
       while (true) {
         const left = Duration.millis(expiresAt - (yield* Clock.currentTimeMillis))
         const { callback, outcome } = yield* Queue.take(answers).pipe(
-          Effect.timeoutOrElse({ duration: left, orElse: () => Effect.fail(new GrantExpired()) }),
+          Effect.timeoutOrElse({
+            duration: left,
+            orElse: () => Effect.andThen(Deferred.succeed(settled, "expired"), Effect.fail(new GrantExpired())),
+          }),
         )
         const redeemed = yield* Effect.result(activity.during(grant.redeem(callback)))
         if (Result.isSuccess(redeemed)) {
           return yield* keep(redeemed.success).pipe(
             Effect.onExit((exit) =>
               Effect.andThen(
-                Deferred.succeed(settled, undefined),
+                Deferred.succeed(settled, "already-answered"),
                 Deferred.succeed(outcome, Exit.isSuccess(exit) ? "signed-in" : "failed"),
               ),
             ),
@@ -161,6 +165,7 @@ export const begin = Effect.fn("BrowserRedirect.begin")(function* (
         if (isJunk(failure)) {
           yield* Deferred.succeed(outcome, "not-this-login")
         } else {
+          yield* Deferred.succeed(settled, "already-answered")
           yield* Deferred.succeed(outcome, failure._tag === "GrantDenied" ? "denied" : "failed")
           return yield* failure
         }

@@ -4,12 +4,13 @@
  */
 
 /** How the visit of the browser ended, as far as the person is concerned. */
-export type Outcome = "signed-in" | "denied" | "failed" | "already-answered" | "not-this-login" | "not-here"
+export type Outcome = "signed-in" | "denied" | "failed" | "expired" | "already-answered" | "not-this-login" | "not-here"
 
 const texts: { readonly [outcome in Outcome]: readonly [status: number, mark: string, title: string, text: string] } = {
   "signed-in": [200, "✓", "Signed in", "You may close this tab and go back to your terminal."],
   denied: [200, "✕", "Access was not granted", "Nothing was stored. You may close this tab."],
   failed: [200, "✕", "Signing in did not work", "Nothing was lost. Your terminal says what happened."],
+  expired: [200, "✕", "Too late", "This login has expired, and nothing was stored. Begin a new one in your terminal."],
   "already-answered": [200, "✓", "Already answered", "This login has had its answer. You may close this tab."],
   "not-this-login": [
     400,

@@ -4,7 +4,7 @@
  * The peer is the least trusted program on the machine. So whatever it sends is bounded in size, time and number, and
  * what cannot be understood closes the connection and nothing else.
  */
-import { Clock, Data, Deferred, Duration, Effect, Fiber, FiberSet, Option, Predicate, Result, Schema } from "effect"
+import { Clock, Data, Deferred, Duration, Effect, Fiber, FiberSet, Option, Result, Schema } from "effect"
 import { Socket } from "effect/socket"
 import { CurrentPeer } from "../broker/CurrentPeer.ts"
 import { Cancelled, HostFailure, InvalidRequest, RateLimited } from "../domain/Errors.ts"
@@ -178,7 +178,7 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
       ...(error._tag === "RateLimited" && { retryAfter: Math.max(1, Math.ceil(Duration.toSeconds(error.retryAfter))) }),
     })
 
-  const work = (op: string, payload: object) =>
+  const work = (op: string, payload: unknown) =>
     handle(op, payload).pipe(
       Effect.provideService(CurrentPeer, peer),
       Effect.timeoutOrElse({
@@ -194,7 +194,7 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
       Effect.result,
     )
 
-  const start = Effect.fnUntraced(function* (id: string, op: string, payload: object) {
+  const start = Effect.fnUntraced(function* (id: string, op: string, payload: unknown) {
     const answer = Effect.uninterruptibleMask(
       (restore) =>
         Effect.flatMap(restore(work(op, payload)), (result) => {
@@ -251,7 +251,7 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
     const milliseconds = yield* wait
     if (milliseconds > 0) return yield* holdBack(id, milliseconds)
     if (Option.isSome(cancelled)) return yield* succeed(id, {})
-    if (Option.isNone(request) || !Predicate.isObject(request.value.payload)) {
+    if (Option.isNone(request)) {
       return yield* fail(id, InvalidRequest.make({ detail: "A request has v (1 or 2), id, op and payload." }))
     }
     if (inFlight.has(id)) {

@@ -56,7 +56,7 @@ export const Request = Schema.Struct({
   id: Schema.String.check(Schema.isBetweenLength(1, 128)),
   op: Schema.String,
   /** An object; what must be in it, the operation says. */
-  payload: Schema.Unknown,
+  payload: Schema.Unknown.check(Schema.makeFilter((payload) => Predicate.isObject(payload))),
 })
 
 /** The codes of failed replies. */

@@ -78,6 +78,35 @@ describe("the file of an account", () => {
     }).pipe(Effect.provide(files)),
   )
 
+  it.live("is not told from a file that is not ours", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const fs = yield* FileSystem.FileSystem
+      const { accountsDirectory } = yield* BrokerConfig
+      yield* store.set(github, tokenOf("one"))
+      for (const name of ["My Notes.json", "._default.json", "%2E%2E.json", "DEFAULT.json", "notes.txt", "x~y.json"]) {
+        yield* fs.writeFileString(`${accountsDirectory}/github/${name}`, "{}")
+      }
+      yield* fs.makeDirectory(`${accountsDirectory}/.git`)
+      yield* fs.writeFileString(`${accountsDirectory}/.git/config.json`, "{}")
+      yield* fs.writeFileString(`${accountsDirectory}/stray.json`, "{}")
+      assert.deepStrictEqual((yield* store.list).map(String), ["github"])
+    }).pipe(Effect.provide(files)),
+  )
+
+  it.live("leaves nothing behind when it is removed, not even what a writer that was killed has left", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const fs = yield* FileSystem.FileSystem
+      const { accountsDirectory } = yield* BrokerConfig
+      yield* store.set(github, tokenOf("one"))
+      yield* store.set(Account.make("github", "default2"), tokenOf("two"))
+      yield* fs.writeFileString(`${accountsDirectory}/github/default.json.0123456789abcdef.tmp`, "half a token")
+      yield* store.remove(github)
+      assert.deepStrictEqual(yield* fs.readDirectory(`${accountsDirectory}/github`), ["default2.json"])
+    }).pipe(Effect.provide(files)),
+  )
+
   it.live("that cannot be read is unavailable, which is neither missing nor corrupt", () =>
     Effect.gen(function* () {
       const store = yield* TokenStore

@@ -112,6 +112,7 @@ describe("a connection to the host", () => {
       const { socket } = yield* Queue.take(host.arrivals)
       socket.write(Buffer.from([255, 255, 255, 255, 0]))
       assert.include((yield* Fiber.join(waiting)).message, "restart the session")
+      yield* Queue.take(host.closed)
     }),
   )
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as AuthorizationServer from "../support/AuthorizationServer.ts"
@@ -139,6 +139,22 @@ describe("the command line", () => {
     }),
   )
 
+  it.live("keeps what a refresh brings although Ctrl-C comes in the middle of it", () =>
+    Effect.gen(function* () {
+      const { environment } = yield* prepare({ tokenEndpointDelay: 1500 })
+      yield* loggedIn(environment)
+      const path = `${environment.TOKENKEEP_HOME}/accounts/demo/default.json`
+      const before = readFileSync(path, "utf8")
+      const token = yield* Program.start(["token", "demo", "--min-ttl", "24h", "--log-level", "debug"], environment)
+      yield* Effect.sleep("1200 millis")
+      token.kill("SIGINT")
+      const done = yield* Effect.promise(() => token.ended)
+      assert.strictEqual(done.code, 130)
+      assert.notStrictEqual(readFileSync(path, "utf8"), before)
+      assert.strictEqual((yield* Program.run(["token", "demo", "--min-ttl", "24h"], environment)).code, 0)
+    }),
+  )
+
   it.live("cancels a login on Ctrl-C", () =>
     Effect.gen(function* () {
       const { environment } = yield* prepare()
@@ -221,7 +237,6 @@ describe("the command line", () => {
       yield* loggedIn(environment, "demo:one")
       yield* loggedIn(environment, "demo:two")
       const path = `${environment.TOKENKEEP_HOME}/accounts/demo/one.json`
-      const { writeFileSync, readFileSync } = yield* Effect.promise(() => import("node:fs"))
       writeFileSync(path, '{"version":1,')
       const token = yield* Program.run(["token", "demo:one"], environment)
       assert.strictEqual(token.code, 1)

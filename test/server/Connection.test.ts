@@ -317,6 +317,29 @@ describe("requests", () => {
   )
 })
 
+describe("a peer that does not read", () => {
+  it.effect("is waited for 10 s, and until then has no more than so many replies made for it", () =>
+    Effect.gen(function* () {
+      const handled = yield* Ref.make(0)
+      const { send, server, stopReading } = yield* greeted({
+        handle: () =>
+          Effect.as(
+            Ref.update(handled, (n) => n + 1),
+            {},
+          ),
+        rateLimit: 100_000,
+      })
+      yield* stopReading
+      for (let i = 0; i < 500; i++) yield* send(request(String(i), "echo"))
+      yield* TestClock.adjust("9999 millis")
+      assert.isAtMost(yield* Ref.get(handled), 64)
+      assert.isFalse(isClosed(server))
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue(isClosed(server))
+    }),
+  )
+})
+
 describe("a server that shuts down", () => {
   it.effect("lets requests under way end, for 5 s, and takes no more", () =>
     Effect.gen(function* () {

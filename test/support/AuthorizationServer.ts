@@ -12,6 +12,8 @@ export interface Options {
   readonly deviceCodeSeconds?: number
   /** Requires this secret of the client. */
   readonly clientSecret?: string
+  /** How long the token endpoint takes to answer a refresh, in milliseconds. */
+  readonly tokenEndpointDelay?: number
   /** 0: any free port. */
   readonly port?: number
 }
@@ -93,6 +95,9 @@ export const start = (options: Options = {}): Effect.Effect<AuthorizationServer,
     provider.use(async (context, next) => {
       await next()
       if (context.path !== "/token") return
+      if (options.tokenEndpointDelay !== undefined && context.oidc?.params?.["grant_type"] === "refresh_token") {
+        await new Promise((resolve) => setTimeout(resolve, options.tokenEndpointDelay))
+      }
       const grantType = String(context.oidc?.params?.["grant_type"] ?? "none")
       calls[grantType] = (calls[grantType] ?? 0) + 1
       const body: unknown = context.body

@@ -11,6 +11,8 @@ export interface MemorySocket {
   readonly send: (frame: Frame.JsonObject) => Effect.Effect<void>
   /** Each write, as one chunk. */
   readonly writes: ReadonlyArray<Uint8Array>
+  /** From now on a write does not end. */
+  readonly stopReading: Effect.Effect<void>
   /** The next frame that is written. */
   readonly receive: Effect.Effect<Frame.JsonObject>
 }
@@ -21,9 +23,11 @@ export const make: Effect.Effect<MemorySocket> = Effect.gen(function* () {
   const incoming = yield* Queue.unbounded<Uint8Array>()
   const outgoing = yield* Queue.unbounded<Frame.JsonObject>()
   const writes: Array<Uint8Array> = []
+  let isStuck = false
   const write = (chunk: Uint8Array | string | Socket.CloseEvent) =>
     Effect.suspend(() => {
       if (!(chunk instanceof Uint8Array)) return Effect.fail(closed)
+      if (isStuck) return Effect.never
       writes.push(chunk)
       return Queue.offerAll(outgoing, Result.getOrThrow(Frame.makeDecoder().push(chunk))).pipe(Effect.asVoid)
     })
@@ -40,6 +44,9 @@ export const make: Effect.Effect<MemorySocket> = Effect.gen(function* () {
     sendBytes,
     send: (frame) => sendBytes(Result.getOrThrow(Frame.encode(frame))),
     writes,
+    stopReading: Effect.sync(() => {
+      isStuck = true
+    }),
     receive: Queue.take(outgoing),
   }
 })
