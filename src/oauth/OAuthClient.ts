@@ -14,6 +14,7 @@ import { endpoint, Metadata } from "./Metadata.ts"
 import type { Provider } from "./Provider.ts"
 import { type Answer, type JsonObject, ProviderFetch } from "./ProviderFetch.ts"
 import { classify, ProviderFailure, Reason } from "./ProviderFailure.ts"
+import { deviceShape, tokenFrom, tokenShape, toStored } from "./ResponseShape.ts"
 import * as SecureUrl from "./SecureUrl.ts"
 
 /** An authorization code grant with PKCE, begun (RFC 6749 section 4.1, RFC 7636 with S256). */
@@ -98,7 +99,7 @@ export class OAuthClient extends Context.Service<
         // Vendors have answered 200 with an error in the body.
         if (Option.isSome(errorCode(answer))) return yield* failure(provider, { ...answer, status: 400 })
         const receivedAt = yield* DateTime.now
-        const { body, idToken, tokenType } = intoShape(bodyOf(answer))
+        const { body, idToken, tokenType } = tokenShape(bodyOf(answer))
         const token = yield* Effect.tryPromise({
           try: () => process(Response.json(body)),
           catch: () =>
@@ -169,7 +170,7 @@ export class OAuthClient extends Context.Service<
           })
           const device = yield* Effect.tryPromise({
             try: () =>
-              oauth.processDeviceAuthorizationResponse(server, client, Response.json(intoDeviceShape(bodyOf(answer)))),
+              oauth.processDeviceAuthorizationResponse(server, client, Response.json(deviceShape(bodyOf(answer)))),
             catch: () => malformed,
           })
           const verificationUri = SecureUrl.parse(device.verification_uri)
@@ -274,84 +275,6 @@ const retryAfter = (header: string): Option.Option<Duration.Duration> =>
     Option.filter((seconds) => seconds >= 0),
     Option.map((seconds) => Duration.min(Duration.seconds(seconds), Duration.hours(1))),
   )
-
-const numberIn = (value: unknown): number | undefined => {
-  const number = typeof value === "string" ? Number.parseFloat(value) : value
-  return typeof number === "number" && Number.isFinite(number) ? number : undefined
-}
-
-const isStrings = Schema.is(Schema.Array(Schema.String))
-
-/**
- * The body as RFC 6749 section 5.1 wants it. A refresh may already have spent the old token when we read its answer, so
- * what can be understood is: an empty refresh token or an impossible lifetime is left out, a missing type is bearer.
- *
- * Set aside are the ID token, unverified, because nobody here relies on what it claims, and the type, because vendors
- * have called their bearer tokens many things.
- */
-const intoShape = ({ expires_in, id_token, refresh_token, scope, token_type, ...rest }: JsonObject) => {
-  const seconds = numberIn(expires_in)
-  const scopes = isStrings(scope) ? scope.join(" ") : scope
-  return {
-    idToken: id_token,
-    tokenType: typeof token_type === "string" && token_type.trim() !== "" ? token_type.trim() : "bearer",
-    body: {
-      ...rest,
-      token_type: "bearer",
-      ...(typeof refresh_token === "string" && refresh_token !== "" && { refresh_token }),
-      ...(seconds !== undefined && { expires_in: Math.max(0, seconds) }),
-      ...(typeof scopes === "string" && { scope: scopes }),
-    },
-  }
-}
-
-/** How long a device code is believed to live if the answer does not say so, as it must, in seconds. */
-const defaultDeviceLifetime = 600
-
-/** The body as RFC 8628 section 3.2 wants it. Never polled more than once a second, whatever it says. */
-const intoDeviceShape = ({ expires_in, interval, verification_uri_complete, ...rest }: JsonObject) => {
-  const seconds = numberIn(interval)
-  const lifetime = numberIn(expires_in)
-  return {
-    ...rest,
-    expires_in: lifetime !== undefined && lifetime > 0 ? lifetime : defaultDeviceLifetime,
-    ...(seconds !== undefined && seconds > 0 && { interval: Math.max(1, seconds) }),
-    ...(typeof verification_uri_complete === "string" &&
-      verification_uri_complete !== "" && { verification_uri_complete }),
-  }
-}
-
-/** Ten years: beyond any real lifetime, and far from where dates overflow. */
-const longestLifetime = Duration.days(3652)
-
-const isJson = Schema.is(Schema.Json)
-
-const tokenFrom = (
-  { access_token, expires_in, refresh_token, scope, ...rest }: oauth.TokenEndpointResponse,
-  { idToken, tokenType }: { readonly idToken: unknown; readonly tokenType: string },
-  receivedAt: DateTime.Utc,
-) => {
-  const fields: ReadonlyArray<readonly [string, unknown]> = Object.entries({ ...rest, id_token: idToken })
-  const extras = fields.filter(
-    (field): field is readonly [string, Schema.Json] => field[0] !== "token_type" && isJson(field[1]),
-  )
-  return {
-    accessToken: Redacted.make(access_token),
-    tokenType: tokenType.toLowerCase(),
-    ...(refresh_token !== undefined && { refreshToken: Redacted.make(refresh_token) }),
-    ...(expires_in !== undefined && {
-      expiresAt: DateTime.addDuration(receivedAt, Duration.min(Duration.seconds(expires_in), longestLifetime)),
-    }),
-    ...(scope !== undefined && { scope }),
-    extras: Redacted.make(Object.fromEntries(extras)),
-  }
-}
-
-/** RFC 6749 section 5.1: the scope may be left out if it is the one that was asked for. */
-const toStored = (provider: Provider, token: ReturnType<typeof tokenFrom>): StoredToken => ({
-  ...(provider.scopes.length > 0 && { scope: provider.scopes.join(" ") }),
-  ...token,
-})
 
 const rejection = (error: unknown, callback: URLSearchParams, state: string): CallbackRejected | GrantDenied => {
   if (error instanceof oauth.AuthorizationResponseError) {

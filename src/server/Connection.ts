@@ -9,6 +9,7 @@ import { Socket } from "effect/socket"
 import { CurrentPeer } from "../broker/CurrentPeer.ts"
 import { Cancelled, HostFailure, InvalidRequest, RateLimited } from "../domain/Errors.ts"
 import type { Peer } from "../domain/Peer.ts"
+import { printable } from "../domain/RemoteText.ts"
 import { Admission } from "./Admission.ts"
 import * as Frame from "./Frame.ts"
 import type { Handle } from "./Handlers.ts"
@@ -189,7 +190,7 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
         Protocol.codes[error._tag] === "INTERNAL_ERROR" ? Effect.logError(error.message) : Effect.void,
       ),
       Effect.catchDefect((defect) =>
-        Effect.andThen(Effect.logError(`Defect in ${op}`, defect), Effect.fail(HostFailure.make({}))),
+        Effect.andThen(Effect.logError(`Defect in ${printable(op)}`, defect), Effect.fail(HostFailure.make({}))),
       ),
       Effect.result,
     )
@@ -206,13 +207,11 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
           })
         }),
       // A peer that has left needs no answer; the reader notices that it has.
-    ).pipe(
-      Effect.catchTag(["FrameInvalid", "SocketError"], () => Effect.void),
-      Effect.ensuring(Effect.sync(() => busy--)),
-    )
+    ).pipe(Effect.catchTag(["FrameInvalid", "SocketError"], () => Effect.void))
     busy++
     inFlight.set(id, Option.none())
     const fiber = yield* FiberSet.run(requests, answer)
+    fiber.addObserver(() => busy--)
     if (inFlight.has(id)) inFlight.set(id, Option.some(fiber))
   })
 

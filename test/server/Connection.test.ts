@@ -290,6 +290,18 @@ describe("requests", () => {
     }),
   )
 
+  it.effect("that were cancelled make room for others, however many those were", () =>
+    Effect.gen(function* () {
+      const { receive, send } = yield* greeted()
+      for (let i = 0; i < 200; i++) {
+        yield* send(request(`${i}`, "hang"))
+        yield* send(request(`c${i}`, "cancel", { targetId: `${i}` }))
+        assert.containSubset(yield* receive, { id: `${i}`, code: "CANCELLED" })
+        assert.containSubset(yield* receive, { id: `c${i}`, ok: true })
+      }
+    }),
+  )
+
   it.effect("over the limit are refused with the time to wait, and others still pass", () =>
     Effect.gen(function* () {
       const { receive, send } = yield* greeted({ rateLimit: 2 })

@@ -1,0 +1,90 @@
+/**
+ * Answers of providers, brought into the shape that the RFCs give them, and then into ours.
+ *
+ * Vendors depart from the RFCs in small ways. Where it is clear what is meant it is taken, because the answer to a
+ * refresh may be the only copy of a new refresh token.
+ */
+import { DateTime, Duration, Redacted, Schema } from "effect"
+import type { TokenEndpointResponse } from "oauth4webapi"
+import type { StoredToken } from "../domain/Token.ts"
+import type { Provider } from "./Provider.ts"
+import type { JsonObject } from "./ProviderFetch.ts"
+
+const numberIn = (value: unknown): number | undefined => {
+  const number = typeof value === "string" ? Number.parseFloat(value) : value
+  return typeof number === "number" && Number.isFinite(number) ? number : undefined
+}
+
+const isStrings = Schema.is(Schema.Array(Schema.String))
+
+/**
+ * The body as RFC 6749 section 5.1 wants it. A refresh may already have spent the old token when we read its answer, so
+ * what can be understood is: an empty refresh token or an impossible lifetime is left out, a missing type is bearer.
+ *
+ * Set aside are the ID token, unverified, because nobody here relies on what it claims, and the type, because vendors
+ * have called their bearer tokens many things.
+ */
+export const tokenShape = ({ expires_in, id_token, refresh_token, scope, token_type, ...rest }: JsonObject) => {
+  const seconds = numberIn(expires_in)
+  const scopes = isStrings(scope) ? scope.join(" ") : scope
+  return {
+    idToken: id_token,
+    tokenType: typeof token_type === "string" && token_type.trim() !== "" ? token_type.trim() : "bearer",
+    body: {
+      ...rest,
+      token_type: "bearer",
+      ...(typeof refresh_token === "string" && refresh_token !== "" && { refresh_token }),
+      ...(seconds !== undefined && { expires_in: Math.max(0, seconds) }),
+      ...(typeof scopes === "string" && { scope: scopes }),
+    },
+  }
+}
+
+/** How long a device code is believed to live if the answer does not say so, as it must, in seconds. */
+const defaultDeviceLifetime = 600
+
+/** The body as RFC 8628 section 3.2 wants it. Never polled more than once a second, whatever it says. */
+export const deviceShape = ({ expires_in, interval, verification_uri_complete, ...rest }: JsonObject) => {
+  const seconds = numberIn(interval)
+  const lifetime = numberIn(expires_in)
+  return {
+    ...rest,
+    expires_in: lifetime !== undefined && lifetime > 0 ? lifetime : defaultDeviceLifetime,
+    ...(seconds !== undefined && seconds > 0 && { interval: Math.max(1, seconds) }),
+    ...(typeof verification_uri_complete === "string" &&
+      verification_uri_complete !== "" && { verification_uri_complete }),
+  }
+}
+
+/** Ten years: beyond any real lifetime, and far from where dates overflow. */
+const longestLifetime = Duration.days(3652)
+
+const isJson = Schema.is(Schema.Json)
+
+/** The token in an answer that oauth4webapi has checked, and what was set aside of it. */
+export const tokenFrom = (
+  { access_token, expires_in, refresh_token, scope, ...rest }: TokenEndpointResponse,
+  { idToken, tokenType }: { readonly idToken: unknown; readonly tokenType: string },
+  receivedAt: DateTime.Utc,
+) => {
+  const fields: ReadonlyArray<readonly [string, unknown]> = Object.entries({ ...rest, id_token: idToken })
+  const extras = fields.filter(
+    (field): field is readonly [string, Schema.Json] => field[0] !== "token_type" && isJson(field[1]),
+  )
+  return {
+    accessToken: Redacted.make(access_token),
+    tokenType: tokenType.toLowerCase(),
+    ...(refresh_token !== undefined && { refreshToken: Redacted.make(refresh_token) }),
+    ...(expires_in !== undefined && {
+      expiresAt: DateTime.addDuration(receivedAt, Duration.min(Duration.seconds(expires_in), longestLifetime)),
+    }),
+    ...(scope !== undefined && { scope }),
+    extras: Redacted.make(Object.fromEntries(extras)),
+  }
+}
+
+/** RFC 6749 section 5.1: the scope may be left out if it is the one that was asked for. */
+export const toStored = (provider: Provider, token: ReturnType<typeof tokenFrom>): StoredToken => ({
+  ...(provider.scopes.length > 0 && { scope: provider.scopes.join(" ") }),
+  ...token,
+})
