@@ -6,7 +6,7 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect, Exit, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import * as ExitCode from "./cli/ExitCode.ts"
-import * as Host from "./cli/Host.ts"
+import * as Services from "./cli/Services.ts"
 import { login } from "./cli/Login.ts"
 import { logout } from "./cli/Logout.ts"
 import { provider } from "./cli/Provider.ts"
@@ -18,12 +18,12 @@ import { version } from "./version.ts"
 const tokenkeep = Command.make("tokenkeep").pipe(
   Command.withDescription("Keeps OAuth refresh tokens on the host and hands out only what a sandbox needs"),
   Command.withSubcommands([
-    login.pipe(Command.provide(Host.either)),
-    token.pipe(Command.provide(Host.either)),
-    status.pipe(Command.provide(Host.either)),
-    logout.pipe(Command.provide(Host.either)),
-    serve.pipe(Command.provide(Host.local)),
-    provider.pipe(Command.provide(Host.local)),
+    login.pipe(Command.provide(Services.either)),
+    token.pipe(Command.provide(Services.either)),
+    status.pipe(Command.provide(Services.either)),
+    logout.pipe(Command.provide(Services.either)),
+    serve.pipe(Command.provide(Services.local)),
+    provider.pipe(Command.provide(Services.local)),
   ]),
 )
 

@@ -54,7 +54,7 @@ describe("src", () => {
   it("keeps the domain pure, and Node at the edges", () => {
     const edges = [
       "broker/BrokerConfigEnv.ts",
-      "cli/Host.ts",
+      "cli/Services.ts",
       "cli/Serve.ts",
       "client/HostConnection.ts",
       "main.ts",

@@ -3,7 +3,7 @@
  */
 import type { Deferred, Duration, Effect, Redacted } from "effect"
 import type { PublicToken, StoredToken } from "../domain/Token.ts"
-import type { CallbackRejected, GrantDenied, GrantExpired } from "../oauth/Grant.ts"
+import type { CallbackRejected, GrantDenied, GrantExpired } from "../oauth/GrantFailure.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import type { StoreError } from "./TokenStore.ts"
 

@@ -4,7 +4,7 @@
 import { Console, DateTime, Duration, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { printable } from "../domain/RemoteText.ts"
-import { Accounts, type AccountStatus } from "./Accounts.ts"
+import { LoginStatus, type AccountState } from "./LoginStatus.ts"
 
 export const status = Command.make(
   "status",
@@ -12,14 +12,14 @@ export const status = Command.make(
     json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false)),
   },
   Effect.fn("status")(function* ({ json }) {
-    const accounts = yield* Accounts
+    const accounts = yield* LoginStatus
     const found = yield* accounts.list
     const now = yield* DateTime.now
     yield* json ? Console.log(JSON.stringify(toJson(found))) : showTable(found, now)
   }),
 ).pipe(Command.withDescription("Show the logins"), Command.withExamples([{ command: "tokenkeep status --json" }]))
 
-const toJson = (accounts: ReadonlyArray<AccountStatus>) => ({
+const toJson = (accounts: ReadonlyArray<AccountState>) => ({
   version: 1,
   accounts: accounts.map(({ account, problem, snapshot, state }) => ({
     provider: account.provider,
@@ -41,7 +41,7 @@ const toJson = (accounts: ReadonlyArray<AccountStatus>) => ({
   })),
 })
 
-const showTable = Effect.fnUntraced(function* (accounts: ReadonlyArray<AccountStatus>, now: DateTime.Utc) {
+const showTable = Effect.fnUntraced(function* (accounts: ReadonlyArray<AccountState>, now: DateTime.Utc) {
   if (accounts.length === 0) return yield* Console.error("Nobody is logged in. Log in with: tokenkeep login PROVIDER")
   const rows = [["ACCOUNT", "STATE", "EXPIRES", "SCOPES"], ...accounts.map((account) => row(account, now))]
   const widths = rows.reduce(
@@ -61,7 +61,7 @@ const showTable = Effect.fnUntraced(function* (accounts: ReadonlyArray<AccountSt
   }
 })
 
-const row = ({ account, snapshot, state }: AccountStatus, now: DateTime.Utc): ReadonlyArray<string> => [
+const row = ({ account, snapshot, state }: AccountState, now: DateTime.Utc): ReadonlyArray<string> => [
   printable(account.toString()),
   state,
   Option.match(

@@ -1,5 +1,5 @@
 /**
- * Commands to mount in a command line of one's own: each needs a `Broker`, `status` needs `Accounts` too.
+ * Commands to mount in a command line of one's own: each needs a `Broker`, `status` needs `LoginStatus` too.
  */
 import { Command } from "effect/cli"
 import { login } from "./Login.ts"
@@ -7,7 +7,7 @@ import { logout } from "./Logout.ts"
 import { status } from "./Status.ts"
 import { token } from "./Token.ts"
 
-export * as Accounts from "./Accounts.ts"
+export * as LoginStatus from "./LoginStatus.ts"
 export * as ExitCode from "./ExitCode.ts"
 export { login, logout, status, token }
 

@@ -2,7 +2,7 @@
  * The flow for a person who carries the answer over by hand: open a URL, grant access, paste what comes back.
  */
 import { Effect, Redacted } from "effect"
-import type { CallbackRejected, GrantDenied } from "./Grant.ts"
+import type { CallbackRejected, GrantDenied } from "./GrantFailure.ts"
 import { OAuthClient } from "./OAuthClient.ts"
 import * as PastedCode from "./PastedCode.ts"
 import type { Provider } from "./Provider.ts"

@@ -15,7 +15,7 @@ import * as Frame from "./Frame.ts"
 import type { Handle } from "./Handlers.ts"
 import type { Credentials } from "./PeerCredentials.ts"
 import * as Protocol from "./Protocol.ts"
-import * as TokenBucket from "./TokenBucket.ts"
+import * as RateLimit from "./RateLimit.ts"
 
 export interface Options {
   readonly socket: Socket.Socket
@@ -163,7 +163,7 @@ interface Conversation {
 const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conversation) => {
   // Whoever deletes a request's id answers it: its own end, or a `cancel`, never both.
   const inFlight = new Map<string, Option.Option<Fiber.Fiber<void>>>()
-  let bucket: TokenBucket.TokenBucket | undefined
+  let bucket: RateLimit.Bucket | undefined
   // Counted until the reply is written: one that waits for a peer to read takes as much memory as one being made.
   let busy = 0
 
@@ -224,7 +224,7 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
 
   const wait = Effect.map(Clock.monotonicTimeNanos, (nanos) => {
     const now = Number(nanos / 1_000_000n)
-    const taken = TokenBucket.take(bucket ?? TokenBucket.full(rateLimit, now), rateLimit, now)
+    const taken = RateLimit.take(bucket ?? RateLimit.full(rateLimit, now), rateLimit, now)
     bucket = taken.bucket
     return taken.wait
   })

@@ -8,7 +8,7 @@ import type { LoginInProgress } from "../../src/broker/LoginInProgress.ts"
 import { Sessions } from "../../src/broker/Sessions.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { inProcess } from "../../src/domain/Peer.ts"
-import { GrantDenied } from "../../src/oauth/Grant.ts"
+import { GrantDenied } from "../../src/oauth/GrantFailure.ts"
 import { median, milliseconds } from "./measure.ts"
 
 const million = 1_000_000

@@ -7,7 +7,7 @@ import type { LoginInProgress } from "../../src/broker/LoginInProgress.ts"
 import { Sessions } from "../../src/broker/Sessions.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { Connected, inProcess } from "../../src/domain/Peer.ts"
-import { GrantDenied } from "../../src/oauth/Grant.ts"
+import { GrantDenied } from "../../src/oauth/GrantFailure.ts"
 
 const layer = (lifetime = Duration.minutes(10)) =>
   Sessions.layer.pipe(

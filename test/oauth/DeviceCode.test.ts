@@ -3,7 +3,7 @@ import { Clock, Duration, Effect, Exit, Fiber, Option, Ref } from "effect"
 import { TestClock } from "effect/testing"
 import { AuthorizationPending, SlowDown } from "../../src/domain/Errors.ts"
 import { pollUntilGranted } from "../../src/oauth/DeviceCode.ts"
-import { GrantDenied, GrantExpired } from "../../src/oauth/Grant.ts"
+import { GrantDenied, GrantExpired } from "../../src/oauth/GrantFailure.ts"
 import { ProviderFailure, Reason } from "../../src/oauth/ProviderFailure.ts"
 
 const pending = Effect.fail(AuthorizationPending.make({}))

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import * as TokenBucket from "../../src/server/TokenBucket.ts"
+import * as RateLimit from "../../src/server/RateLimit.ts"
 
 /** Takes a token at each of these instants, and says which were there and how long the others have to wait. */
 const takeAt = (perSecond: number, instants: ReadonlyArray<number>) => {
-  let bucket = TokenBucket.full(perSecond, instants[0] ?? 0)
+  let bucket = RateLimit.full(perSecond, instants[0] ?? 0)
   return instants.map((now) => {
-    const taken = TokenBucket.take(bucket, perSecond, now)
+    const taken = RateLimit.take(bucket, perSecond, now)
     bucket = taken.bucket
     return taken.wait
   })
@@ -54,17 +54,17 @@ describe("a token bucket", () => {
     const rate = fc.integer({ min: 1, max: 50 })
     fc.assert(
       fc.property(rate, fc.double({ min: 0, max: 0.99, noNaN: true }), (perSecond, tokens) => {
-        const { bucket, wait } = TokenBucket.take({ tokens, at: 0 }, perSecond, 0)
+        const { bucket, wait } = RateLimit.take({ tokens, at: 0 }, perSecond, 0)
         assert.isAbove(wait, 0)
-        assert.isAbove(TokenBucket.take(bucket, perSecond, wait * 0.99).wait, 0)
-        assert.strictEqual(TokenBucket.take(bucket, perSecond, wait + 0.001).wait, 0)
+        assert.isAbove(RateLimit.take(bucket, perSecond, wait * 0.99).wait, 0)
+        assert.strictEqual(RateLimit.take(bucket, perSecond, wait + 0.001).wait, 0)
       }),
     )
   })
 
   it("lets a peer through that was refused in between as often as it liked", () => {
-    let { bucket } = TokenBucket.take(TokenBucket.full(1, 0), 1, 0)
-    for (let now = 100; now < 1000; now += 100) bucket = TokenBucket.take(bucket, 1, now).bucket
-    assert.strictEqual(TokenBucket.take(bucket, 1, 1000).wait, 0)
+    let { bucket } = RateLimit.take(RateLimit.full(1, 0), 1, 0)
+    for (let now = 100; now < 1000; now += 100) bucket = RateLimit.take(bucket, 1, now).bucket
+    assert.strictEqual(RateLimit.take(bucket, 1, 1000).wait, 0)
   })
 })

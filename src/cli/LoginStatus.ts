@@ -8,7 +8,7 @@ import * as Account from "../domain/AccountKey.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { isFresh, snapshot, type TokenSnapshot } from "../domain/Token.ts"
 
-export interface AccountStatus {
+export interface AccountState {
   readonly account: AccountKey
   /** `ok`: there is a valid access token, or one can be had. Otherwise a word, and a sentence that says what to do. */
   readonly state: "ok" | "login-needed" | "unreadable"
@@ -17,12 +17,12 @@ export interface AccountStatus {
 }
 
 /** Lists logins. */
-export class Accounts extends Context.Service<
-  Accounts,
+export class LoginStatus extends Context.Service<
+  LoginStatus,
   {
-    readonly list: Effect.Effect<ReadonlyArray<AccountStatus>, StoreError | CallError>
+    readonly list: Effect.Effect<ReadonlyArray<AccountState>, StoreError | CallError>
   }
->()("tokenkeep/cli/Accounts") {
+>()("tokenkeep/cli/LoginStatus") {
   /** From the host's store; asks no provider. */
   static readonly layerHost = Layer.effect(
     this,
@@ -31,7 +31,7 @@ export class Accounts extends Context.Service<
       const describe = Effect.fnUntraced(function* (account: AccountKey) {
         const token = yield* store.get(account)
         const now = yield* DateTime.now
-        return Option.map(token, (token): AccountStatus => {
+        return Option.map(token, (token): AccountState => {
           const usable = isFresh(token, now) || token.refreshToken !== undefined
           return {
             account,
@@ -41,7 +41,7 @@ export class Accounts extends Context.Service<
           }
         })
       })
-      return Accounts.of({
+      return LoginStatus.of({
         list: Effect.gen(function* () {
           const accounts = yield* store.list
           const found = yield* Effect.forEach(accounts, (account) =>
@@ -58,9 +58,9 @@ export class Accounts extends Context.Service<
     this,
     Effect.gen(function* () {
       const broker = yield* Broker
-      const describe = (account: AccountKey): Effect.Effect<AccountStatus, CallError> =>
+      const describe = (account: AccountKey): Effect.Effect<AccountState, CallError> =>
         broker.getToken(account).pipe(
-          Effect.map((token): AccountStatus => ({
+          Effect.map((token): AccountState => ({
             account,
             state: "ok",
             problem: Option.none(),
@@ -74,7 +74,7 @@ export class Accounts extends Context.Service<
             ProviderNotFound: (error) => Effect.succeed(troubled(account, "unreadable", error)),
           }),
         )
-      return Accounts.of({
+      return LoginStatus.of({
         list: Effect.gen(function* () {
           const providers = yield* broker.listProviders
           const found = yield* Effect.forEach(providers, (provider) =>
@@ -90,8 +90,9 @@ export class Accounts extends Context.Service<
   )
 }
 
-const troubled = (
-  account: AccountKey,
-  state: AccountStatus["state"],
-  error: StoreError | TokenError,
-): AccountStatus => ({ account, state, problem: Option.some(error.message), snapshot: Option.none() })
+const troubled = (account: AccountKey, state: AccountState["state"], error: StoreError | TokenError): AccountState => ({
+  account,
+  state,
+  problem: Option.some(error.message),
+  snapshot: Option.none(),
+})

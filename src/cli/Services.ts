@@ -6,7 +6,7 @@ import { Config, Effect, Layer, Option } from "effect"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
 import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
-import { Accounts } from "./Accounts.ts"
+import { LoginStatus } from "./LoginStatus.ts"
 
 /** The broker with the refresh tokens, and everything under it. */
 export const local = BrokerHost.layer.pipe(
@@ -18,8 +18,8 @@ export const local = BrokerHost.layer.pipe(
 export const either = Layer.unwrap(
   Effect.map(Config.option(Config.NonEmptyString("TOKENKEEP_SOCKET")), (socket) =>
     Option.match(socket, {
-      onNone: () => Accounts.layerHost.pipe(Layer.provideMerge(local)),
-      onSome: (path) => Accounts.layerClient.pipe(Layer.provideMerge(BrokerClient.layer({ path }))),
+      onNone: () => LoginStatus.layerHost.pipe(Layer.provideMerge(local)),
+      onSome: (path) => LoginStatus.layerClient.pipe(Layer.provideMerge(BrokerClient.layer({ path }))),
     }),
   ),
 )
