@@ -13,6 +13,7 @@ import { provider } from "./cli/Provider.ts"
 import { serve } from "./cli/Serve.ts"
 import { status } from "./cli/Status.ts"
 import { token } from "./cli/Token.ts"
+import { oneLine } from "./domain/RemoteText.ts"
 import { version } from "./version.ts"
 
 const tokenkeep = Command.make("tokenkeep").pipe(
@@ -39,7 +40,10 @@ const presenter: CliOutput.Presenter = {
 
 /** Says on stderr what went wrong, and returns the exit code for it. */
 const report = (error: ExitCode.Failure) =>
-  ("errors" in error ? Effect.void : Console.error(`tokenkeep: ${error.message}`)).pipe(Effect.as(ExitCode.of(error)))
+  ("errors" in error ? Effect.void : Console.error(`tokenkeep: ${wordsFor(error)}`)).pipe(Effect.as(ExitCode.of(error)))
+
+const wordsFor = ({ _tag, message }: { readonly _tag: string; readonly message: string }): string =>
+  _tag === "ConfigError" ? `The environment is not as it must be. ${oneLine(message)}` : message
 
 /** A defect is ours, and its insides are not for the terminal. */
 const reportDefect = (defect: unknown) =>

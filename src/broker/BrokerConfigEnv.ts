@@ -15,7 +15,7 @@ import { BrokerConfig } from "./BrokerConfig.ts"
 
 const app = "tokenkeep"
 
-const Seconds = Schema.NumberFromString.check(Schema.isFinite(), Schema.isBetween({ minimum: 1, maximum: 86_400 }))
+const Seconds = Schema.FiniteFromString.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))
 
 const environment = Config.all({
   home: Config.option(Config.NonEmptyString("TOKENKEEP_HOME")),

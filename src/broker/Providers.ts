@@ -2,22 +2,31 @@
  * The configured providers, by name.
  */
 import { Context, Effect, Layer, Option } from "effect"
-import { ProviderNotConfigured } from "../domain/Errors.ts"
+import {
+  type ConfigCorrupt,
+  ProviderNotConfigured,
+  type SecretUnavailable,
+  type StoreUnavailable,
+} from "../domain/Errors.ts"
 import type { Provider, ProviderRecord } from "../oauth/Provider.ts"
-import type { StoreError } from "./TokenStore.ts"
 
-/** Looks providers up, and adds them. */
+/** Why the configuration cannot be read or written. */
+export type ConfigError = ConfigCorrupt | StoreUnavailable
+
+/** Looks providers up, adds and removes them. */
 export class Providers extends Context.Service<
   Providers,
   {
     /** The provider, with its secret if it has one. */
-    readonly get: (name: string) => Effect.Effect<Provider, ProviderNotConfigured | StoreError>
+    readonly get: (name: string) => Effect.Effect<Provider, ProviderNotConfigured | SecretUnavailable | ConfigError>
     /** What is configured of the provider; its secret is not looked up. */
-    readonly record: (name: string) => Effect.Effect<ProviderRecord, ProviderNotConfigured | StoreError>
+    readonly record: (name: string) => Effect.Effect<ProviderRecord, ProviderNotConfigured | ConfigError>
     /** The names, in the order in which they were added. */
-    readonly list: Effect.Effect<ReadonlyArray<string>, StoreError>
+    readonly list: Effect.Effect<ReadonlyArray<string>, ConfigError>
     /** Adds a provider, or replaces the one of that name. */
-    readonly set: (name: string, record: ProviderRecord) => Effect.Effect<void, StoreError>
+    readonly set: (name: string, record: ProviderRecord) => Effect.Effect<void, ConfigError>
+    /** Forgets a provider. Its logins stay, but cannot be refreshed. */
+    readonly remove: (name: string) => Effect.Effect<void, ProviderNotConfigured | ConfigError>
   }
 >()("tokenkeep/broker/Providers") {
   /** Providers given by the program. Those added later have no secret. */
@@ -39,6 +48,7 @@ export class Providers extends Context.Service<
           Effect.sync(() => {
             providers.set(name, { ...record, name, secret: Option.none() })
           }),
+        remove: (name) => Effect.map(get(name), () => void providers.delete(name)),
       })
     })
 }

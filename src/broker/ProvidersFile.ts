@@ -3,19 +3,17 @@
  * says beyond providers is kept. A secret is only referred to in it, and is looked up when it is needed.
  */
 import { Config, Effect, FileSystem, Layer, Option, Redacted, Schema } from "effect"
-import { ProviderNotConfigured, StoreCorrupt, StoreUnavailable } from "../domain/Errors.ts"
+import { ConfigCorrupt, ProviderNotConfigured, SecretUnavailable } from "../domain/Errors.ts"
 import { ProviderRecord, type SecretReference } from "../oauth/Provider.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { Providers } from "./Providers.ts"
 
 /** The file as it stands: each record is read by itself, so that one bad record spoils no other. */
-const ConfigFile = Schema.fromJsonString(
-  Schema.StructWithRest(Schema.Struct({ providers: Schema.Record(Schema.String, Schema.Json) }), [
-    Schema.Record(Schema.String, Schema.Json),
-  ]),
-)
-const decode = Schema.decodeUnknownEffect(ConfigFile)
+const ConfigFile = Schema.StructWithRest(Schema.Struct({ providers: Schema.Record(Schema.String, Schema.Json) }), [
+  Schema.Record(Schema.String, Schema.Json),
+])
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ConfigFile))
 const decodeRecord = Schema.decodeUnknownEffect(ProviderRecord)
 const encodeRecord = Schema.encodeEffect(ProviderRecord)
 
@@ -31,12 +29,12 @@ export const layer = Layer.effect(
     const read = Effect.gen(function* () {
       const content = yield* files.read(configFile)
       if (Option.isNone(content)) return empty
-      return yield* decode(content.value).pipe(Effect.mapError(() => StoreCorrupt.make({ path: configFile })))
+      return yield* decode(content.value).pipe(Effect.mapError(() => ConfigCorrupt.make({ path: configFile })))
     })
 
-    const secretOf = Effect.fnUntraced(function* (reference: SecretReference) {
-      const path = "env" in reference ? `$${reference.env}` : reference.file
-      const unreadable = StoreUnavailable.make({ path, operation: "read" })
+    const secretOf = Effect.fnUntraced(function* (provider: string, reference: SecretReference) {
+      const source = "env" in reference ? `the environment variable ${reference.env}` : `the file ${reference.file}`
+      const unreadable = SecretUnavailable.make({ provider, source })
       const text = yield* "env" in reference
         ? Effect.mapError(Config.String(reference.env), () => unreadable)
         : Effect.mapError(fs.readFileString(reference.file), () => unreadable)
@@ -44,10 +42,15 @@ export const layer = Layer.effect(
       return secret === "" ? yield* unreadable : Redacted.make(secret)
     })
 
+    const write = (config: typeof ConfigFile.Type) =>
+      files.write(configFile, `${JSON.stringify(config, undefined, 2)}\n`)
+
     const record = Effect.fnUntraced(function* (name: string) {
       const { providers } = yield* read
       if (!Object.hasOwn(providers, name)) return yield* ProviderNotConfigured.make({ provider: name })
-      return yield* decodeRecord(providers[name]).pipe(Effect.mapError(() => StoreCorrupt.make({ path: configFile })))
+      return yield* decodeRecord(providers[name]).pipe(
+        Effect.mapError(() => ConfigCorrupt.make({ path: configFile, provider: name })),
+      )
     })
 
     return Providers.of({
@@ -55,15 +58,20 @@ export const layer = Layer.effect(
       get: Effect.fn("Providers.get")(function* (name) {
         const found = yield* record(name)
         const secret =
-          found.clientSecret === undefined ? Option.none() : Option.some(yield* secretOf(found.clientSecret))
+          found.clientSecret === undefined ? Option.none() : Option.some(yield* secretOf(name, found.clientSecret))
         return { ...found, name, secret }
       }),
       list: Effect.map(read, ({ providers }) => Object.keys(providers)),
       set: Effect.fn("Providers.set")(function* (name, record) {
         const config = yield* read
         const encoded = yield* Effect.orDie(encodeRecord(record))
-        const content = { ...config, providers: { ...config.providers, [name]: encoded } }
-        yield* files.write(configFile, `${JSON.stringify(content, undefined, 2)}\n`)
+        yield* write({ ...config, providers: { ...config.providers, [name]: encoded } })
+      }),
+      remove: Effect.fn("Providers.remove")(function* (name) {
+        const config = yield* read
+        if (!Object.hasOwn(config.providers, name)) return yield* ProviderNotConfigured.make({ provider: name })
+        const rest = Object.entries(config.providers).filter(([other]) => other !== name)
+        yield* write({ ...config, providers: Object.fromEntries(rest) })
       }),
     })
   }),

@@ -24,6 +24,7 @@ import {
   ReauthRequired,
   RefreshFailed,
   RefreshNotAvailable,
+  type SecretUnavailable,
   TokenNotFound,
 } from "../domain/Errors.ts"
 import { isFresh, mergeRefreshed, type RefreshedToken, type StoredToken } from "../domain/Token.ts"
@@ -31,7 +32,7 @@ import { OAuthClient } from "../oauth/OAuthClient.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
-import { Providers } from "./Providers.ts"
+import { type ConfigError, Providers } from "./Providers.ts"
 import { type StoreError, TokenStore } from "./TokenStore.ts"
 
 /** Why there is no refreshed token. The login itself is kept in every case. */
@@ -42,6 +43,8 @@ export type RefreshError =
   | RefreshFailed
   | RateLimited
   | ProviderNotFound
+  | SecretUnavailable
+  | ConfigError
   | StoreError
 
 /** Refreshes accounts. */

@@ -5,7 +5,7 @@
 import { Console, Effect, Option } from "effect"
 import * as SecureUrl from "../oauth/SecureUrl.ts"
 
-/** Tries to open the address. That it could not be is said, and is no failure: the address was printed. */
+/** Tries to open the address. That it could not be is no failure: the address was printed. */
 export const open = Effect.fnUntraced(function* (url: string) {
   const address = SecureUrl.parse(url)
   if (Option.isNone(address)) return

@@ -1,5 +1,5 @@
 /**
- * What the process says of itself when it ends: 0 ok, 1 failure, 2 usage, 4 login needed.
+ * What the process says of itself when it ends: 0 ok, 1 failure, 2 usage, 4 login needed, 130 interrupted.
  */
 import type { CliError } from "effect/cli"
 
@@ -9,8 +9,12 @@ const loginNeeded: ReadonlySet<string> = new Set(["TokenNotFound", "RefreshNotAv
 /** Any error that a command can end with. */
 export type Failure = { readonly _tag: string; readonly message: string } | CliError.ShowHelp
 
+/** The tags of errors in what was typed, or in the environment. */
+const usage: ReadonlySet<string> = new Set(["UsageError", "ConfigError"])
+
 /** The exit code for an error that a command ended with. */
 export const of = (error: Failure): number => {
   if ("errors" in error) return error.errors.length === 0 ? 0 : 2
+  if (usage.has(error._tag)) return 2
   return loginNeeded.has(error._tag) ? 4 : 1
 }

@@ -1,12 +1,12 @@
 /**
  * `login`: begins a login, tells the person what to do, and waits for it. Everything is said on stderr.
  */
-import { Console, Data, DateTime, Duration, Effect, Option, Redacted, Schedule, Stdio, Stream } from "effect"
+import { Console, Data, DateTime, Effect, Option, Redacted, Schedule, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { Broker, type InitiatedLogin } from "../broker/Broker.ts"
+import { Broker, type CallError, type InitiatedLogin } from "../broker/Broker.ts"
 import * as Account from "../domain/AccountKey.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
-import { InvalidRequest } from "../domain/Errors.ts"
+import { SessionExpired } from "../domain/Errors.ts"
 import { printable } from "../domain/RemoteText.ts"
 import type { FlowType } from "../domain/Session.ts"
 import type { PublicToken } from "../domain/Token.ts"
@@ -14,6 +14,8 @@ import * as SecureUrl from "../oauth/SecureUrl.ts"
 import { account } from "./AccountArgument.ts"
 import { flowNames } from "./FlowName.ts"
 import * as Browser from "./Browser.ts"
+import { inWords } from "./TimeLeft.ts"
+import { UsageError } from "./UsageError.ts"
 
 export const login = Command.make(
   "login",
@@ -38,63 +40,64 @@ export const login = Command.make(
         Effect.andThen(Effect.ignore(broker.cancel(begun.sessionId)), Console.error("\nThe login was cancelled.")),
       ),
     )
-    yield* Console.error(`Logged in as ${printable(account.toString())}. ${validity(token)}`)
+    yield* Console.error(`Logged in as ${printable(account.toString())}. ${validity(token, yield* DateTime.now)}`)
   }),
 ).pipe(
   Command.withDescription("Log in at a provider"),
   Command.withExamples([
-    { command: "tokenkeep login github" },
-    { command: "tokenkeep login github:work --flow device --no-browser" },
+    { command: "tokenkeep login example" },
+    { command: "tokenkeep login example:work --flow device --no-browser" },
   ]),
 )
 
 /** The account of the only provider there is. */
-const onlyProvider: Effect.Effect<AccountKey, InvalidRequest, Broker> = Effect.gen(function* () {
+const onlyProvider: Effect.Effect<AccountKey, UsageError | CallError, Broker> = Effect.gen(function* () {
   const broker = yield* Broker
-  const [only, ...others] = yield* broker.listProviders.pipe(
-    Effect.mapError(({ message }) => InvalidRequest.make({ detail: message })),
-  )
+  const [only, ...others] = yield* broker.listProviders
   if (only === undefined) {
-    return yield* InvalidRequest.make({ detail: "No provider is configured. Add one with: tokenkeep provider add" })
+    return yield* new UsageError({ detail: "No provider is configured. Add one with: tokenkeep provider add" })
   }
   if (others.length > 0) {
     const names = [only, ...others].map(printable).join(", ")
-    return yield* InvalidRequest.make({ detail: `Which provider? Name one of: ${names}` })
+    return yield* new UsageError({ detail: `Which provider? Name one of: ${names}` })
   }
   return Account.make(only)
 })
 
-const validity = (token: PublicToken): string =>
+const validity = (token: PublicToken, now: DateTime.Utc): string =>
   token.expiresAt === undefined
     ? "The access token has no expiry."
-    : `The access token is valid until ${DateTime.formatIso(token.expiresAt)}.`
+    : `The access token is valid for ${inWords(DateTime.distance(now, token.expiresAt))}.`
 
 const finish = Effect.fnUntraced(function* (begun: InitiatedLogin, noBrowser: boolean) {
-  const minutes = Math.max(1, Math.round(Duration.toMinutes(begun.expiresIn)))
-  yield* begun.flowType === "device_code"
-    ? showDeviceCode(begun, minutes, noBrowser)
-    : showPage(begun, minutes, noBrowser)
+  const time = inWords(begun.expiresIn)
+  yield* begun.flowType === "device_code" ? showDeviceCode(begun, time, noBrowser) : showPage(begun, time, noBrowser)
   return yield* begun.flowType === "pkce_redirect" ? exchangePasted(begun) : waitForGrant(begun)
 })
 
-const showDeviceCode = Effect.fnUntraced(function* (begun: InitiatedLogin, minutes: number, noBrowser: boolean) {
+const showDeviceCode = Effect.fnUntraced(function* (begun: InitiatedLogin, time: string, noBrowser: boolean) {
   const device = Option.getOrUndefined(begun.device)
   yield* Console.error(`
 To log in, open   ${address(device?.verificationUri ?? begun.authUrl)}
 and enter         ${device?.userCode ?? ""}
 
 Enter it only because you have just started this login yourself.
-Waiting for you; the code lives for ${minutes} min. Ctrl-C cancels.`)
+Waiting for you; the code lives for ${time}. Ctrl-C cancels.`)
   if (!noBrowser) yield* Browser.open(begun.authUrl)
 })
 
-const showPage = Effect.fnUntraced(function* (begun: InitiatedLogin, minutes: number, noBrowser: boolean) {
+/** What a person sees of it is the provider's page; nothing comes back to this program. */
+const redirectHint = `
+If the page complains about the redirect URI, register http://127.0.0.1/callback at the provider, and give the same one to:
+tokenkeep provider add --redirect-uri http://127.0.0.1/callback`
+
+const showPage = Effect.fnUntraced(function* (begun: InitiatedLogin, time: string, noBrowser: boolean) {
   yield* Console.error(`
 To log in, open this address in a browser:
 
 ${address(begun.authUrl)}
 
-You have ${minutes} min. Ctrl-C cancels.`)
+You have ${time}. Ctrl-C cancels.${begun.flowType === "browser_redirect" ? redirectHint : ""}`)
   if (!noBrowser) yield* Browser.open(begun.authUrl)
 })
 
@@ -125,12 +128,17 @@ const waitForGrant = Effect.fnUntraced(function* ({ sessionId }: InitiatedLogin)
   )
 })
 
-const exchangePasted = Effect.fnUntraced(function* ({ sessionId }: InitiatedLogin) {
+const exchangePasted = Effect.fnUntraced(function* ({ expiresIn, sessionId }: InitiatedLogin) {
   const broker = yield* Broker
   yield* Console.error("Paste the code, or the address of the page that you end on, and press Enter:")
   const { stdin } = yield* Stdio.Stdio
-  const line = yield* stdin.pipe(Stream.decodeText, Stream.splitLines, Stream.runHead)
+  const line = yield* stdin.pipe(
+    Stream.decodeText,
+    Stream.splitLines,
+    Stream.runHead,
+    Effect.timeoutOrElse({ duration: expiresIn, orElse: () => Effect.fail(SessionExpired.make({ sessionId })) }),
+  )
   const pasted = Option.filter(line, (text) => text.trim() !== "")
-  if (Option.isNone(pasted)) return yield* InvalidRequest.make({ detail: "Nothing was pasted. Begin a new login." })
+  if (Option.isNone(pasted)) return yield* new UsageError({ detail: "Nothing was pasted. Begin a new login." })
   return yield* broker.exchange(sessionId, Redacted.make(pasted.value))
 })

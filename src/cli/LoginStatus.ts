@@ -10,8 +10,10 @@ import { isFresh, snapshot, type TokenSnapshot } from "../domain/Token.ts"
 
 export interface AccountState {
   readonly account: AccountKey
-  /** `ok`: there is a valid access token, or one can be had. Otherwise a word, and a sentence that says what to do. */
-  readonly state: "ok" | "login-needed" | "unreadable"
+  /** `ok`: there is a valid access token, or a refresh token. Otherwise a word, and a sentence that says what to do. */
+  readonly state: "ok" | "login-needed" | "unreadable" | "not-refreshed"
+  /** Whether the host's own store says it, or only what it hands out: that never tells whether it can be refreshed. */
+  readonly from: "host" | "socket"
   readonly problem: Option.Option<string>
   readonly snapshot: Option.Option<TokenSnapshot>
 }
@@ -35,6 +37,7 @@ export class LoginStatus extends Context.Service<
           const usable = isFresh(token, now) || token.refreshToken !== undefined
           return {
             account,
+            from: "host",
             state: usable ? "ok" : "login-needed",
             problem: usable ? Option.none() : Option.some("The token has expired and cannot be refreshed."),
             snapshot: Option.some(snapshot(token)),
@@ -45,7 +48,9 @@ export class LoginStatus extends Context.Service<
         list: Effect.gen(function* () {
           const accounts = yield* store.list
           const found = yield* Effect.forEach(accounts, (account) =>
-            Effect.catch(describe(account), (error) => Effect.succeedSome(troubled(account, "unreadable", error))),
+            Effect.catch(describe(account), (error) =>
+              Effect.succeedSome(troubled("host", account, "unreadable", error)),
+            ),
           )
           return found.flatMap(Option.toArray)
         }),
@@ -62,16 +67,17 @@ export class LoginStatus extends Context.Service<
         broker.getToken(account).pipe(
           Effect.map((token): AccountState => ({
             account,
+            from: "socket",
             state: "ok",
             problem: Option.none(),
             snapshot: Option.some(snapshot(token)),
           })),
           Effect.catchTags({
-            TokenNotFound: (error) => Effect.succeed(troubled(account, "login-needed", error)),
-            RefreshNotAvailable: (error) => Effect.succeed(troubled(account, "login-needed", error)),
-            ReauthRequired: (error) => Effect.succeed(troubled(account, "login-needed", error)),
-            RefreshFailed: (error) => Effect.succeed(troubled(account, "unreadable", error)),
-            ProviderNotFound: (error) => Effect.succeed(troubled(account, "unreadable", error)),
+            TokenNotFound: (error) => Effect.succeed(troubled("socket", account, "login-needed", error)),
+            RefreshNotAvailable: (error) => Effect.succeed(troubled("socket", account, "login-needed", error)),
+            ReauthRequired: (error) => Effect.succeed(troubled("socket", account, "login-needed", error)),
+            RefreshFailed: (error) => Effect.succeed(troubled("socket", account, "not-refreshed", error)),
+            ProviderNotFound: (error) => Effect.succeed(troubled("socket", account, "not-refreshed", error)),
           }),
         )
       return LoginStatus.of({
@@ -90,9 +96,9 @@ export class LoginStatus extends Context.Service<
   )
 }
 
-const troubled = (account: AccountKey, state: AccountState["state"], error: StoreError | TokenError): AccountState => ({
-  account,
-  state,
-  problem: Option.some(error.message),
-  snapshot: Option.none(),
-})
+const troubled = (
+  from: AccountState["from"],
+  account: AccountKey,
+  state: AccountState["state"],
+  error: StoreError | TokenError,
+): AccountState => ({ account, from, state, problem: Option.some(error.message), snapshot: Option.none() })

@@ -1,16 +1,17 @@
 /**
- * `provider`: adds and lists providers in the host's configuration.
+ * `provider`: adds, lists and removes providers in the host's configuration.
  */
-import { Console, Effect, Option, Schema } from "effect"
+import { Config, Console, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import { Providers } from "../broker/Providers.ts"
-import { ProviderName } from "../domain/AccountKey.ts"
-import { InvalidRequest } from "../domain/Errors.ts"
+import * as Account from "../domain/AccountKey.ts"
+import { loginCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { ProviderRecord } from "../oauth/Provider.ts"
 import { SecureUrl } from "../oauth/SecureUrl.ts"
-import { flowNames, nameOf } from "./FlowName.ts"
+import { type FlowName, flowNames, nameOf } from "./FlowName.ts"
+import { UsageError } from "./UsageError.ts"
 
 const url = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.withSchema(SecureUrl), Flag.optional)
@@ -22,13 +23,13 @@ const add = Command.make(
   {
     name: Argument.String("name").pipe(
       Argument.withDescription("What to call the provider"),
-      Argument.withSchema(ProviderName),
+      Argument.withSchema(Account.ProviderName),
     ),
-    issuer: url("issuer", "Where its metadata is found"),
+    issuer: url("issuer", "The issuer URL, like https://id.example; its metadata is found from there"),
     authorizationEndpoint: url("authorization-endpoint", "For a provider without metadata"),
     tokenEndpoint: url("token-endpoint", "For a provider without metadata"),
     deviceEndpoint: url("device-endpoint", "For a provider without metadata"),
-    clientId: Flag.String("client-id").pipe(Flag.withDescription("Who we are to it")),
+    clientId: Flag.String("client-id").pipe(Flag.withDescription("The OAuth client ID (required)")),
     clientSecretEnv: Flag.String("client-secret-env").pipe(
       Flag.withDescription("The environment variable that holds the client secret"),
       Flag.optional,
@@ -38,22 +39,30 @@ const add = Command.make(
       Flag.optional,
     ),
     flows: Flag.Literals("flow", ["device", "browser", "paste"]).pipe(
-      Flag.withDescription("A way to log in; repeat in order of preference"),
+      Flag.withDescription("A way to log in (required); repeat in order of preference"),
       Flag.atLeast(1),
     ),
     scopes: Flag.String("scope").pipe(Flag.withDescription("A scope to ask for; repeat for more"), Flag.atLeast(0)),
     redirectUris: Flag.String("redirect-uri").pipe(
-      Flag.withDescription("A redirect URI as registered; repeat for more"),
+      Flag.withDescription(
+        "A redirect URI as registered; on http://127.0.0.1 without a port, any port is used; repeat for more",
+      ),
       Flag.withSchema(SecureUrl),
       Flag.atLeast(0),
     ),
     publicFields: Flag.String("public-field").pipe(
-      Flag.withDescription("A further field of token responses that may leave the host; repeat for more"),
+      Flag.withDescription(
+        "A field of token responses that may leave the host, instead of account_id and resource_url; repeat for more",
+      ),
       Flag.atLeast(0),
     ),
   },
   Effect.fn("provider.add")(function* (input) {
+    yield* onHost
+    const mistake = mistakeIn(input)
+    if (mistake !== undefined) return yield* new UsageError({ detail: `The provider was not added. ${mistake}` })
     const providers = yield* Providers
+    const known = yield* providers.list
     const { configFile } = yield* BrokerConfig
     const record = yield* decodeRecord({
       ...(Option.isSome(input.issuer) && { issuer: input.issuer.value }),
@@ -72,13 +81,12 @@ const add = Command.make(
       redirectUris: input.redirectUris,
       ...(input.publicFields.length > 0 && { publicFields: input.publicFields }),
     }).pipe(
-      Effect.mapError(({ message }) =>
-        InvalidRequest.make({ detail: `The provider was not added. ${printable(message)}` }),
-      ),
+      Effect.mapError(({ message }) => new UsageError({ detail: `The provider was not added. ${printable(message)}` })),
     )
     yield* providers.set(input.name, record)
+    const done = known.includes(input.name) ? "Replaced" : "Added"
     yield* Console.error(
-      `Added ${printable(input.name)} to ${configFile}. Log in with: tokenkeep login ${printable(input.name)}`,
+      `${done} ${printable(input.name)} in ${configFile}. Log in with: ${loginCommand(Account.make(input.name))}`,
     )
   }),
 ).pipe(
@@ -91,10 +99,67 @@ const add = Command.make(
   ]),
 )
 
+/** What cannot work in what was typed, with the flag that mends it. */
+const mistakeIn = (input: {
+  readonly name: string
+  readonly issuer: Option.Option<string>
+  readonly tokenEndpoint: Option.Option<string>
+  readonly authorizationEndpoint: Option.Option<string>
+  readonly deviceEndpoint: Option.Option<string>
+  readonly clientSecretEnv: Option.Option<string>
+  readonly clientSecretFile: Option.Option<string>
+  readonly flows: ReadonlyArray<FlowName>
+  readonly redirectUris: ReadonlyArray<string>
+}): string | undefined => {
+  const explicit = Option.isSome(input.tokenEndpoint)
+  const other = Option.isSome(input.authorizationEndpoint) || Option.isSome(input.deviceEndpoint)
+  if (Option.exists(input.issuer, (issuer) => issuer.includes("/.well-known/"))) {
+    return "The issuer is the part before /.well-known/."
+  }
+  if (!explicit && other) return "With --authorization-endpoint or --device-endpoint goes --token-endpoint."
+  if (!explicit && Option.isNone(input.issuer))
+    return "Give its --issuer, or its endpoints beginning with --token-endpoint."
+  if (explicit && input.flows.includes("device") && Option.isNone(input.deviceEndpoint)) {
+    return "For --flow device it needs a --device-endpoint."
+  }
+  if (explicit && input.flows.some((flow) => flow !== "device") && Option.isNone(input.authorizationEndpoint)) {
+    return "For --flow browser and --flow paste it needs an --authorization-endpoint."
+  }
+  if (input.flows.includes("paste") && input.redirectUris.length === 0) {
+    return "For --flow paste it needs a --redirect-uri, as registered at the provider."
+  }
+  if (Option.isSome(input.clientSecretEnv) && Option.isSome(input.clientSecretFile)) {
+    return "Give the client secret by --client-secret-env or by --client-secret-file, not by both."
+  }
+  return undefined
+}
+
+/** Providers are the host's: a sandbox that changed its own configuration would change nothing. */
+const onHost = Effect.gen(function* () {
+  const socket = yield* Config.option(Config.NonEmptyString("TOKENKEEP_SOCKET"))
+  if (Option.isSome(socket)) {
+    return yield* new UsageError({
+      detail: "Providers are kept on the host. Type this there, or without TOKENKEEP_SOCKET.",
+    })
+  }
+})
+
+const remove = Command.make(
+  "remove",
+  { name: Argument.String("name").pipe(Argument.withDescription("What the provider is called")) },
+  Effect.fn("provider.remove")(function* ({ name }) {
+    yield* onHost
+    const providers = yield* Providers
+    yield* providers.remove(name)
+    yield* Console.error(`Removed ${printable(name)}. Its logins stay, but are not refreshed; see: tokenkeep status`)
+  }),
+).pipe(Command.withDescription("Forget a provider"))
+
 const list = Command.make(
   "list",
   {},
   Effect.fn("provider.list")(function* () {
+    yield* onHost
     const providers = yield* Providers
     const names = yield* providers.list
     if (names.length === 0) yield* Console.error("No provider is configured. Add one with: tokenkeep provider add")
@@ -104,7 +169,7 @@ const list = Command.make(
         Effect.flatMap(providers.record(name), (record) =>
           Console.log(
             [
-              printable(name),
+              printable(Account.make(name).toString()),
               record.flows.map((flow) => nameOf[flow]).join(","),
               record.issuer ?? record.endpoints?.token ?? "",
             ].join("\t"),
@@ -117,5 +182,5 @@ const list = Command.make(
 
 export const provider = Command.make("provider").pipe(
   Command.withDescription("Providers to log in at"),
-  Command.withSubcommands([add, list]),
+  Command.withSubcommands([add, list, remove]),
 )

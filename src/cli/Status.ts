@@ -1,10 +1,12 @@
 /**
  * `status`: the logins and how they are, without any secret.
  */
-import { Console, DateTime, Duration, Effect, Option } from "effect"
+import { Console, DateTime, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { printable } from "../domain/RemoteText.ts"
+import type { TokenSnapshot } from "../domain/Token.ts"
 import { LoginStatus, type AccountState } from "./LoginStatus.ts"
+import { inWords } from "./TimeLeft.ts"
 
 export const status = Command.make(
   "status",
@@ -17,11 +19,14 @@ export const status = Command.make(
     const now = yield* DateTime.now
     yield* json ? Console.log(JSON.stringify(toJson(found))) : showTable(found, now)
   }),
-).pipe(Command.withDescription("Show the logins"), Command.withExamples([{ command: "tokenkeep status --json" }]))
+).pipe(
+  Command.withDescription("Show the logins. Through a socket it asks for each token, as any program would"),
+  Command.withExamples([{ command: "tokenkeep status --json" }]),
+)
 
 const toJson = (accounts: ReadonlyArray<AccountState>) => ({
   version: 1,
-  accounts: accounts.map(({ account, problem, snapshot, state }) => ({
+  accounts: accounts.map(({ account, from, problem, snapshot, state }) => ({
     provider: account.provider,
     bucket: account.bucket,
     state,
@@ -31,7 +36,7 @@ const toJson = (accounts: ReadonlyArray<AccountState>) => ({
       onSome: ({ accessToken, expiresAt, refreshable, scopes }) => ({
         accessToken,
         scopes,
-        refreshable,
+        ...(from === "host" && { refreshable }),
         ...(Option.isSome(expiresAt) && {
           expiresAt: DateTime.formatIso(expiresAt.value),
           expiresAtEpochSeconds: Math.floor(DateTime.toEpochMillis(expiresAt.value) / 1000),
@@ -64,20 +69,15 @@ const showTable = Effect.fnUntraced(function* (accounts: ReadonlyArray<AccountSt
 const row = ({ account, snapshot, state }: AccountState, now: DateTime.Utc): ReadonlyArray<string> => [
   printable(account.toString()),
   state,
-  Option.match(
-    Option.flatMap(snapshot, (token) => token.expiresAt),
-    {
-      onNone: () => (Option.isSome(snapshot) ? "never" : "-"),
-      onSome: (expiresAt) => remaining(DateTime.distance(now, expiresAt)),
-    },
-  ),
+  Option.match(snapshot, { onNone: () => "-", onSome: (token) => expiry(token, now) }),
   Option.match(snapshot, { onNone: () => "-", onSome: ({ scopes }) => printable(scopes.join(" ")) }),
 ]
 
-const remaining = (time: Duration.Duration): string => {
-  const seconds = Math.round(Duration.toSeconds(time))
-  if (seconds <= 0) return "expired"
-  if (seconds < 120) return `in ${seconds} s`
-  if (seconds < 7_200) return `in ${Math.round(seconds / 60)} min`
-  return seconds < 172_800 ? `in ${Math.round(seconds / 3_600)} h` : `in ${Math.round(seconds / 86_400)} d`
-}
+const expiry = ({ expiresAt, refreshable }: TokenSnapshot, now: DateTime.Utc): string =>
+  Option.match(expiresAt, {
+    onNone: () => "never",
+    onSome: (instant) => {
+      if (DateTime.isGreaterThan(instant, now)) return `in ${inWords(DateTime.distance(now, instant))}`
+      return refreshable ? "refreshed on use" : "expired"
+    },
+  })

@@ -26,5 +26,5 @@ export const token = Command.make(
   }),
 ).pipe(
   Command.withDescription("Print an access token"),
-  Command.withExamples([{ command: "tokenkeep token github --min-ttl 10m" }]),
+  Command.withExamples([{ command: "tokenkeep token example --min-ttl 10m" }]),
 )

@@ -64,11 +64,23 @@ const decodeReply = Schema.decodeUnknownOption(Protocol.Reply)
 const decodeGreeting = Schema.decodeUnknownOption(Protocol.HandshakeReply)
 
 const lost = HostUnreachable.make({
-  detail: "The connection to the host was lost. Nothing was lost on the host; restart the session to connect again.",
+  detail:
+    "The connection to the host was lost, and a login in progress with it. Tokens are safe on the host; once tokenkeep serve runs there, restart the session.",
 })
 
 const unreachable = (path: string) =>
   HostUnreachable.make({ detail: `Nobody answers at ${oneLine(path)}. Start the host with: tokenkeep serve` })
+
+const forbidden = (path: string) =>
+  HostUnreachable.make({
+    detail: `The socket ${oneLine(path)} belongs to another user. Run this as the user that runs tokenkeep serve.`,
+  })
+
+const isForbidden = Schema.is(Schema.Struct({ code: Schema.Literals(["EACCES", "EPERM"]) }))
+
+/** Why nobody was reached, as far as the kernel says. */
+const unopened = (path: string, { reason }: Socket.SocketError) =>
+  "cause" in reason && isForbidden(reason.cause) ? forbidden(path) : unreachable(path)
 
 /** A way to call the host, for as long as the scope is open. */
 export const make = Effect.fnUntraced(function* ({
@@ -124,7 +136,7 @@ export const make = Effect.fnUntraced(function* ({
     const scope = yield* Scope.fork(outer)
     return yield* Effect.gen(function* () {
       const socket = yield* NodeSocket.makeNet({ path, openTimeout: Protocol.frameTimeLimit })
-      const pull = yield* Socket.readerBytes(socket).pipe(Effect.mapError(() => unreachable(path)))
+      const pull = yield* Socket.readerBytes(socket).pipe(Effect.mapError((error) => unopened(path, error)))
       const writer = yield* socket.writer
       const send = (frame: Frame.JsonObject) =>
         Effect.fromResult(Frame.encode(frame)).pipe(

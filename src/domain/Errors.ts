@@ -6,16 +6,10 @@
  */
 import { Duration, Schema } from "effect"
 import { AccountKey } from "./AccountKey.ts"
+import { loginCommand } from "./LoginCommand.ts"
 import { oneLine, printable } from "./RemoteText.ts"
 
 const sessionId = Schema.String
-
-/** The command to type, if the name can be typed: it may hold anything, and a shell obeys some of it. */
-const login = (account: AccountKey) => {
-  const name = account.toString()
-  if (/^[\w.@:%+-]+$/.test(name)) return `tokenkeep login ${name}`
-  return printable(name) === name ? `tokenkeep login '${name.replaceAll("'", "'\\''")}'` : "tokenkeep login"
-}
 
 const inSeconds = (duration: Duration.Duration) => `${Math.ceil(Duration.toSeconds(duration))} s`
 
@@ -102,7 +96,7 @@ export class PollFailed extends Schema.TaggedError<PollFailed>()("PollFailed", {
 /** Nobody has logged in to this account. */
 export class TokenNotFound extends Schema.TaggedError<TokenNotFound>()("TokenNotFound", { account: AccountKey }) {
   override get message(): string {
-    return `Nobody is logged in as ${printable(this.account.toString())}. Log in on the host: ${login(this.account)}`
+    return `Nobody is logged in as ${printable(this.account.toString())}. Log in with: ${loginCommand(this.account)}`
   }
 }
 
@@ -111,7 +105,7 @@ export class RefreshNotAvailable extends Schema.TaggedError<RefreshNotAvailable>
   account: AccountKey,
 }) {
   override get message(): string {
-    return `The provider gave no refresh token for ${printable(this.account.toString())}. Log in again on the host: ${login(this.account)}`
+    return `The provider gave no refresh token for ${printable(this.account.toString())}. Log in again with: ${loginCommand(this.account)}`
   }
 }
 
@@ -128,7 +122,7 @@ export class RefreshFailed extends Schema.TaggedError<RefreshFailed>()("RefreshF
 /** The provider says that a person must log in again (RFC 6749 section 5.2 `invalid_grant`). */
 export class ReauthRequired extends Schema.TaggedError<ReauthRequired>()("ReauthRequired", { account: AccountKey }) {
   override get message(): string {
-    return `The provider wants a new login for ${printable(this.account.toString())}. Log in again on the host: ${login(this.account)}`
+    return `The provider wants a new login for ${printable(this.account.toString())}. Log in again with: ${loginCommand(this.account)}`
   }
 }
 
@@ -210,10 +204,32 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
   }
 }
 
+/** The configuration is there, but it, or what it says of one provider, cannot be understood. It is left as it is. */
+export class ConfigCorrupt extends Schema.TaggedError<ConfigCorrupt>()("ConfigCorrupt", {
+  path: Schema.String,
+  provider: Schema.optionalKey(Schema.String),
+}) {
+  override get message(): string {
+    return this.provider === undefined
+      ? `The configuration ${oneLine(this.path)} is no valid JSON with providers in it. It was left as it is; mend it, or move it away and add the providers again with: tokenkeep provider add`
+      : `What the configuration ${oneLine(this.path)} says of ${printable(this.provider)} cannot be used. It was left as it is; mend it, or add the provider again with: tokenkeep provider add`
+  }
+}
+
+/** The client secret of a provider is not where its record says. */
+export class SecretUnavailable extends Schema.TaggedError<SecretUnavailable>()("SecretUnavailable", {
+  provider: Schema.String,
+  source: Schema.String,
+}) {
+  override get message(): string {
+    return `The client secret of ${printable(this.provider)} is not there: ${oneLine(this.source)} is not set, not readable or empty. Nothing was lost; set it where this runs, or where tokenkeep serve does.`
+  }
+}
+
 /** The host at the other end of the socket had trouble of its own; its own log says more. */
 export class HostFailure extends Schema.TaggedError<HostFailure>()("HostFailure", {}) {
   override get message(): string {
-    return "The host could not answer because of trouble of its own. Its log, or tokenkeep status on the host, says more."
+    return "The host could not answer because of trouble of its own. The person who runs it finds more in its log."
   }
 }
 
@@ -227,7 +243,13 @@ export class HostUnreachable extends Schema.TaggedError<HostUnreachable>()("Host
 }
 
 /** Trouble of the host's own, whichever kind: nothing that the caller did, and nothing that it can mend. */
-export type HostError = StoreCorrupt | StoreUnavailable | HostFailure | HostUnreachable
+export type HostError =
+  | StoreCorrupt
+  | StoreUnavailable
+  | ConfigCorrupt
+  | SecretUnavailable
+  | HostFailure
+  | HostUnreachable
 
 /** What can be wrong with a session that a caller names. */
 export type SessionError = SessionNotFound | SessionUsed | SessionExpired | PeerMismatch

@@ -29,7 +29,7 @@ const describe = Match.type<Reason>().pipe(
   Match.tagsExhaustive({
     ReloginNeeded: () => "does not accept the grant: a new login is needed",
     NotEntitled: ({ code }) =>
-      `refused the request${Option.match(code, { onNone: () => "", onSome: (c) => ` (${c})` })}`,
+      `refused the request${Option.match(code, { onNone: () => "", onSome: (c) => ` (${c})` })}; check client id, secret and scopes in its record`,
     RateLimited: ({ retryAfter }) =>
       `asks for fewer requests${Option.match(retryAfter, {
         onNone: () => "",
@@ -37,7 +37,7 @@ const describe = Match.type<Reason>().pipe(
       })}`,
     Transient: ({ what }) =>
       ({
-        unreachable: "could not be reached",
+        unreachable: "could not be reached; check the network, and the address in its record",
         timeout: "did not answer in time",
         "server-error": "has trouble of its own",
         "malformed-answer": "gave an answer that is not what the protocol asks for",

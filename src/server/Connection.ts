@@ -21,7 +21,7 @@ export interface Options {
   readonly socket: Socket.Socket
   readonly credentials: Option.Option<Credentials>
   readonly handle: Handle
-  /** Requests per second. */
+  /** Requests per second; 0 for any number. */
   readonly rateLimit: number
   /** Returns when the server shuts down. */
   readonly draining: Effect.Effect<void>
@@ -222,12 +222,15 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
     yield* fail(targetId, Cancelled.make({}))
   })
 
-  const wait = Effect.map(Clock.monotonicTimeNanos, (nanos) => {
-    const now = Number(nanos / 1_000_000n)
-    const taken = RateLimit.take(bucket ?? RateLimit.full(rateLimit, now), rateLimit, now)
-    bucket = taken.bucket
-    return taken.wait
-  })
+  const wait =
+    rateLimit === 0
+      ? Effect.succeed(0)
+      : Effect.map(Clock.monotonicTimeNanos, (nanos) => {
+          const now = Number(nanos / 1_000_000n)
+          const taken = RateLimit.take(bucket ?? RateLimit.full(rateLimit, now), rateLimit, now)
+          bucket = taken.bucket
+          return taken.wait
+        })
 
   /** Refuses, and takes no more from this peer until it may ask again: a flood slows down nobody but itself. */
   const holdBack = Effect.fnUntraced(function* (id: string, milliseconds: number) {

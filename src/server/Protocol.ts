@@ -136,6 +136,8 @@ export const codes = {
   Cancelled: "CANCELLED",
   StoreCorrupt: "INTERNAL_ERROR",
   StoreUnavailable: "INTERNAL_ERROR",
+  ConfigCorrupt: "INTERNAL_ERROR",
+  SecretUnavailable: "INTERNAL_ERROR",
   HostFailure: "INTERNAL_ERROR",
   HostUnreachable: "INTERNAL_ERROR",
 } as const satisfies Record<WireError["_tag"], WireCode>

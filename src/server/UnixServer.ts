@@ -128,7 +128,9 @@ const prepare = Effect.fnUntraced(function* (path: string) {
   if (info.type !== "Directory") return yield* unavailable("its folder is not a real folder")
   if (Option.getOrUndefined(info.uid) !== process.getuid?.()) return yield* unavailable("its folder is not yours")
   if ((info.mode & 0o077) !== 0) {
-    return yield* unavailable(`others may enter its folder; keep them out with: chmod 700 ${folder}`)
+    return yield* unavailable(
+      "others may enter its folder; choose one of its own, which is made for you, like /tmp/my-tokenkeep/host.sock",
+    )
   }
 
   const there = yield* fs.lstat(path).pipe(

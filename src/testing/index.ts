@@ -2,7 +2,7 @@
  * For the tests of programs that build on tokenkeep.
  *
  * - {@link ScriptedProvider}: an authorization server in process that does what a test says.
- * - `BrokerHost.layerMemory` and `TokenStore.layerMemory`: nothing on disk.
+ * - `layerBrokerMemory` and `TokenStore.layerMemory`: nothing on disk.
  */
 export { layerMemory as layerBrokerMemory } from "../broker/BrokerHost.ts"
 export { TokenStore } from "../broker/TokenStore.ts"

@@ -142,14 +142,14 @@ describe("a host with files", () => {
       yield* providers.set("scripted", { ...record, clientSecret: { env: "NO_SUCH_VARIABLE" } })
       yield* store.set(account, tokenOf("one"))
       assert.deepStrictEqual((yield* broker.getToken(account)).extras, { account_id: "one" })
-      assert.strictEqual(yield* tagOf(broker.refreshToken(account)), "StoreUnavailable")
+      assert.strictEqual(yield* tagOf(broker.refreshToken(account)), "SecretUnavailable")
 
       const config: unknown = JSON.parse(yield* fs.readFileString(configFile))
       assert.notInclude(JSON.stringify(config), 'secret":"')
       const spoilt = JSON.stringify(config).replace('"providers":{', '"providers":{"bad":{"issuer":7},')
       yield* fs.writeFileString(configFile, spoilt)
       yield* broker.getToken(account)
-      assert.strictEqual(yield* tagOf(broker.initiate(Account.make("bad"))), "StoreCorrupt")
+      assert.strictEqual(yield* tagOf(broker.initiate(Account.make("bad"))), "ConfigCorrupt")
       assert.deepStrictEqual(yield* broker.listProviders, ["bad", "scripted"])
     }).pipe(Effect.provide(inFiles)),
   )
@@ -203,7 +203,7 @@ describe("a host with files", () => {
         assert.strictEqual(Redacted.value(Option.getOrThrow(found.secret)), secret)
       }
       yield* fs.writeFileString(file, "\n")
-      assert.strictEqual(yield* tagOf(providers.get("p")), "StoreUnavailable")
+      assert.strictEqual(yield* tagOf(providers.get("p")), "SecretUnavailable")
     }).pipe(Effect.provide(inFiles)),
   )
 })

@@ -12,6 +12,11 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { visit } from "../support/Person.ts"
 
+const unknown = process.argv.slice(2).filter((argument) => argument !== "--interactive")
+if (unknown.length > 0) {
+  console.error(`The demo knows only --interactive, not ${unknown.join(" ")}: npm run demo -- --interactive`)
+  process.exit(2)
+}
 const interactive = process.argv.includes("--interactive")
 const here = dirname(fileURLToPath(import.meta.url))
 const program = join(here, "../../src/main.ts")
@@ -136,6 +141,15 @@ const run = async () => {
   )
 }
 
+const cleanUp = async () => {
+  for (const child of children) child.kill()
+  await rm(home, { recursive: true, force: true })
+}
+process.once("SIGINT", () => {
+  console.error("\n  The demo was interrupted.\n")
+  void cleanUp().then(() => process.exit(130))
+})
+
 console.log("\ntokenkeep, the whole path:\n")
 try {
   await run()
@@ -144,6 +158,5 @@ try {
   console.error(`\n  ✗ ${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = 1
 } finally {
-  for (const child of children) child.kill()
-  await rm(home, { recursive: true, force: true })
+  await cleanUp()
 }

@@ -222,12 +222,77 @@ describe("the command line", () => {
         ["provider", "add", "x", "--client-id", "y", "--flow", "device", "--issuer", "http://evil.example"],
         ["frobnicate"],
       ]
+      const unusable = [
+        [[], "--issuer"],
+        [["--issuer", "https://id.example/.well-known/openid-configuration"], "before /.well-known/"],
+        [["--issuer", "https://id.example", "--flow", "paste"], "--redirect-uri"],
+        [["--issuer", "https://id.example", "--device-endpoint", "https://id.example/d"], "--token-endpoint"],
+        [["--token-endpoint", "https://id.example/t"], "--device-endpoint"],
+        [["--issuer", "https://id.example", "--client-secret-env", "A", "--client-secret-file", "/b"], "not by both"],
+      ] as const
+      for (const [flags, hint] of unusable) {
+        const args = ["provider", "add", "x", "--client-id", "y", "--flow", "device", ...flags]
+        const { code, stderr } = yield* Program.run(args, environment)
+        assert.strictEqual(code, 2, stderr)
+        assert.include(stderr, hint)
+      }
+      assert.isFalse(existsSync(`${home}/keep/config.json`))
+      const early = yield* Program.run(["status"], { ...environment, TOKENKEEP_SESSION_TIMEOUT_SECONDS: "soon" })
+      assert.strictEqual(early.code, 2)
+      assert.include(early.stderr, "TOKENKEEP_SESSION_TIMEOUT_SECONDS")
       for (const args of wrong) {
         const { code, stderr, stdout } = yield* Program.run(args, environment)
         assert.strictEqual(code, 2, `${args.join(" ")}: ${stderr}`)
         assert.strictEqual(stdout, "")
         assert.match(stderr, /--help/)
       }
+    }),
+  )
+
+  it.live("forgets a provider, replaces one, and says how a name that is hard to type is typed", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const environment = { TOKENKEEP_HOME: `${home}/keep`, HOME: home }
+      const flags = ["--issuer", "https://id.example", "--client-id", "c", "--flow", "device"]
+      const add = (name: string) => Program.run(["provider", "add", name, ...flags], environment)
+      assert.match((yield* add("plain")).stderr, /^Added plain .*tokenkeep login plain\n$/)
+      assert.match((yield* add("plain")).stderr, /^Replaced plain /)
+      assert.include((yield* add("my own")).stderr, "tokenkeep login 'my own'")
+      assert.include((yield* add("a:b")).stderr, "tokenkeep login a%3Ab")
+      assert.match(
+        (yield* Program.run(["provider", "list"], environment)).stdout,
+        /^plain\t.*\nmy own\t.*\na%3Ab\t.*\n$/,
+      )
+      assert.strictEqual((yield* Program.run(["provider", "remove", "plain"], environment)).code, 0)
+      const again = yield* Program.run(["provider", "remove", "plain"], environment)
+      assert.strictEqual(again.code, 1)
+      const sandbox = { ...environment, TOKENKEEP_SOCKET: `${home}/none.sock` }
+      const elsewhere = yield* Program.run(["provider", "list"], sandbox)
+      assert.strictEqual(elsewhere.code, 2)
+      assert.include(elsewhere.stderr, "kept on the host")
+    }),
+  )
+
+  it.live("does not claim to have logged out somebody who was not logged in", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const outcome = yield* Program.run(["logout", "typo"], { TOKENKEEP_HOME: `${home}/keep`, HOME: home })
+      assert.strictEqual(outcome.code, 0)
+      assert.include(outcome.stderr, "Nobody was logged in as typo")
+    }),
+  )
+
+  it.live("stops waiting for a paste when its session has expired", () =>
+    Effect.gen(function* () {
+      const { environment } = yield* prepare()
+      const login = yield* Program.start(["login", "demo", "--flow", "paste", "--no-browser"], {
+        ...environment,
+        TOKENKEEP_SESSION_TIMEOUT_SECONDS: "1",
+      })
+      const done = yield* Effect.promise(() => login.ended)
+      assert.strictEqual(done.code, 1)
+      assert.include(done.stderr, "You have 1 s.")
+      assert.include(done.stderr, "expired")
     }),
   )
 

@@ -6,7 +6,9 @@ const program = Effect.gen(function* () {
   const broker = yield* Broker
   const token = yield* broker.getToken(AccountKey.make("example"))
   yield* Console.log(`A token of ${Redacted.value(token.accessToken).length} characters.`)
-}).pipe(Effect.catchTag(["TokenNotFound", "ReauthRequired"], (error) => Console.error(error.message)))
+}).pipe(
+  Effect.catchTag(["TokenNotFound", "ReauthRequired", "HostUnreachable"], (error) => Console.error(error.message)),
+)
 
 // On the host, with the refresh tokens in files:
 const onHost = BrokerHost.layer.pipe(Layer.provide(BrokerConfigEnv.layer), Layer.provide(NodeServices.layer))

@@ -98,6 +98,8 @@ describe("the codes of errors", () => {
     assert.deepStrictEqual(Object.fromEntries(shared), {
       Unauthorized: "UNAUTHORIZED",
       PeerMismatch: "UNAUTHORIZED",
+      ConfigCorrupt: "INTERNAL_ERROR",
+      SecretUnavailable: "INTERNAL_ERROR",
       StoreCorrupt: "INTERNAL_ERROR",
       StoreUnavailable: "INTERNAL_ERROR",
       HostFailure: "INTERNAL_ERROR",
