@@ -82,14 +82,20 @@ describe("classifying a provider's answer", () => {
 describe("the message of a provider's failure", () => {
   for (const [reason, message] of [
     [relogin, "The provider hub does not accept the grant: a new login is needed."],
-    [refused("invalid_client"), "The provider hub refused the request (invalid_client)."],
-    [refused(), "The provider hub refused the request."],
+    [
+      refused("invalid_client"),
+      "The provider hub refused the request (invalid_client); check client id, secret and scopes in its record.",
+    ],
+    [refused(), "The provider hub refused the request; check client id, secret and scopes in its record."],
     [limited, "The provider hub asks for fewer requests."],
     [
       Reason.RateLimited({ retryAfter: Option.some(Duration.millis(1001)) }),
       "The provider hub asks for fewer requests; try again in 2 s.",
     ],
-    [Reason.Transient({ what: "unreachable" }), "The provider hub could not be reached."],
+    [
+      Reason.Transient({ what: "unreachable" }),
+      "The provider hub could not be reached; check the network, and the address in its record.",
+    ],
     [Reason.Transient({ what: "timeout" }), "The provider hub did not answer in time."],
     [serverError, "The provider hub has trouble of its own."],
     [
