@@ -141,12 +141,12 @@ describe("the command line", () => {
 
   it.live("keeps what a refresh brings although Ctrl-C comes in the middle of it", () =>
     Effect.gen(function* () {
-      const { environment } = yield* prepare({ tokenEndpointDelay: 1500 })
+      const { environment, server } = yield* prepare({ tokenEndpointDelay: 1500 })
       yield* loggedIn(environment)
       const path = `${environment.TOKENKEEP_HOME}/accounts/demo/default.json`
       const before = readFileSync(path, "utf8")
       const token = yield* Program.start(["token", "demo", "--min-ttl", "24h", "--log-level", "debug"], environment)
-      yield* Effect.sleep("1200 millis")
+      while (server.calls["refresh_token"] === undefined) yield* Effect.sleep("20 millis")
       token.kill("SIGINT")
       const done = yield* Effect.promise(() => token.ended)
       assert.strictEqual(done.code, 130)

@@ -95,11 +95,11 @@ export const start = (options: Options = {}): Effect.Effect<AuthorizationServer,
     provider.use(async (context, next) => {
       await next()
       if (context.path !== "/token") return
-      if (options.tokenEndpointDelay !== undefined && context.oidc?.params?.["grant_type"] === "refresh_token") {
-        await new Promise((resolve) => setTimeout(resolve, options.tokenEndpointDelay))
-      }
       const grantType = String(context.oidc?.params?.["grant_type"] ?? "none")
       calls[grantType] = (calls[grantType] ?? 0) + 1
+      if (options.tokenEndpointDelay !== undefined && grantType === "refresh_token") {
+        await new Promise((resolve) => setTimeout(resolve, options.tokenEndpointDelay))
+      }
       const body: unknown = context.body
       if (
         typeof body === "object" &&
