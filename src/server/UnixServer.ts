@@ -79,6 +79,8 @@ const make = Effect.fnUntraced(function* ({ path: asked, rateLimit = 60 }: Optio
     connection.once("close", () => open.delete(connection))
     // An error before anybody reads must not become an uncaught exception; the reader sees it as an end.
     connection.on("error", () => {})
+    // Every reply that waits for the peer to read listens for its end; how many those are is limited elsewhere.
+    connection.setMaxListeners(0)
     fork(
       Effect.gen(function* () {
         const credentials = yield* peers.of(connection)
