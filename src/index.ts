@@ -6,7 +6,7 @@
  * - `UnixServer.layer`: hands out tokens on a socket, to whom `Admission` lets in and `PeerCredentials` makes known.
  * - `AccountKey`, `Token`, `Errors`: the words that all of them use.
  */
-export { type BroughtToken, Broker, type InitiatedLogin, type LoginProgress } from "./broker/Broker.ts"
+export { Broker, type InitiatedLogin, type LoginProgress } from "./broker/Broker.ts"
 export { BrokerConfig, type Settings } from "./broker/BrokerConfig.ts"
 export * as BrokerConfigEnv from "./broker/BrokerConfigEnv.ts"
 export * as BrokerHost from "./broker/BrokerHost.ts"

@@ -34,15 +34,6 @@ export type CallError = Unauthorized | Forbidden | RateLimited | InvalidRequest 
 /** Why there is no access token. */
 export type TokenError = TokenNotFound | RefreshNotAvailable | ReauthRequired | RefreshFailed | ProviderNotFound
 
-/** The ways in which a token is not refreshed, while the one that is there may still be good. */
-export const unrefreshed = [
-  "RefreshFailed",
-  "RateLimited",
-  "ReauthRequired",
-  "RefreshNotAvailable",
-  "ProviderNotFound",
-] as const
-
 /** A login, begun: what a person has to do, and how to go on. */
 export interface InitiatedLogin {
   readonly sessionId: string
@@ -65,9 +56,6 @@ export interface InitiatedLogin {
 export type LoginProgress =
   | { readonly status: "pending"; readonly interval: Duration.Duration }
   | { readonly status: "complete"; readonly token: PublicToken }
-
-/** A token brought from elsewhere. What refreshes it is never taken from a caller. */
-export type BroughtToken = PublicToken
 
 /** Logs in, hands out access tokens, keeps refresh tokens to itself. */
 export class Broker extends Context.Service<
@@ -99,8 +87,8 @@ export class Broker extends Context.Service<
     ) => Effect.Effect<PublicToken, TokenError | CallError>
     /** A refreshed access token. Soon after a refresh there is no other: a token still valid is returned as it is. */
     readonly refreshToken: (account: AccountKey) => Effect.Effect<PublicToken, TokenError | CallError>
-    /** Stores an access token from elsewhere; a refresh token that is there already stays. */
-    readonly saveToken: (account: AccountKey, token: BroughtToken) => Effect.Effect<void, CallError>
+    /** Stores an access token from elsewhere; what refreshes it is never taken from a caller, and what is there stays. */
+    readonly saveToken: (account: AccountKey, token: PublicToken) => Effect.Effect<void, CallError>
     /** Forgets an account's token. It is fine if there is none. A removal during a refresh wins. */
     readonly removeToken: (account: AccountKey) => Effect.Effect<void, CallError>
     /** The names of the configured providers. */

@@ -25,13 +25,14 @@ import * as PkceRedirect from "../oauth/PkceRedirect.ts"
 import type { Provider } from "../oauth/Provider.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
-import { Broker, type InitiatedLogin, unrefreshed } from "./Broker.ts"
+import { Broker, type InitiatedLogin } from "./Broker.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { CurrentPeer } from "./CurrentPeer.ts"
 import type { LoginInProgress, WaitFailure } from "./LoginInProgress.ts"
 import { Providers } from "./Providers.ts"
 import { Refresher } from "./Refresher.ts"
 import { Sessions } from "./Sessions.ts"
+import { orStillGood } from "./StillGood.ts"
 import * as ProvidersFile from "./ProvidersFile.ts"
 import { TokenStore } from "./TokenStore.ts"
 import * as TokenStoreFile from "./TokenStoreFile.ts"
@@ -248,14 +249,7 @@ export const layerNoDeps = Layer.effect(
         const stored = yield* store.get(account)
         if (Option.isNone(stored)) return yield* TokenNotFound.make({ account })
         if (isFresh(stored.value, yield* DateTime.now, minimumValidity)) return yield* publish(account, stored.value)
-        const token = yield* refresher.refresh(account).pipe(
-          Effect.catchTag(unrefreshed, (failure) =>
-            // What cannot be refreshed is still good until its last second.
-            Effect.flatMap(DateTime.now, (now) =>
-              isFresh(stored.value, now) ? Effect.succeed(stored.value) : Effect.fail(failure),
-            ),
-          ),
-        )
+        const token = yield* refresher.refresh(account).pipe(orStillGood(stored.value))
         return yield* publish(account, token)
       }),
 

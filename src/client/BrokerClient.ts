@@ -2,14 +2,8 @@
  * The {@link Broker} over a socket: the same service, for programs that must not hold refresh tokens.
  */
 import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
-import {
-  Broker,
-  type CallError,
-  type InitiatedLogin,
-  type LoginProgress,
-  type TokenError,
-  unrefreshed,
-} from "../broker/Broker.ts"
+import { Broker, type CallError, type InitiatedLogin, type LoginProgress, type TokenError } from "../broker/Broker.ts"
+import { orStillGood } from "../broker/StillGood.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import {
   AccessDenied,
@@ -134,13 +128,7 @@ export const layer = (options: HostConnection.Options): Layer.Layer<Broker> =>
           const token = yield* getToken(account)
           // The wire has no such wish, so it is granted here, by the rules of the host.
           if (minimumValidity === undefined || isFresh(token, yield* DateTime.now, minimumValidity)) return token
-          return yield* refreshToken(account).pipe(
-            Effect.catchTag(unrefreshed, (failure) =>
-              Effect.flatMap(DateTime.now, (now) =>
-                isFresh(token, now) ? Effect.succeed(token) : Effect.fail(failure),
-              ),
-            ),
-          )
+          return yield* refreshToken(account).pipe(orStillGood(token))
         }),
 
         refreshToken,

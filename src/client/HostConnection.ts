@@ -95,20 +95,21 @@ export const make = Effect.fnUntraced(function* ({
 
   const outer = yield* Effect.scope
 
-  const leave = (next: "idle" | "lost") =>
-    Effect.suspend(() => {
-      if (typeof state === "string") return Effect.void
-      const { scope } = state
-      state = next
-      return Scope.close(scope, Exit.void)
-    })
+  /** Changes the state at once; what it returns closes the connection, if there was one. */
+  const leave = (next: "idle" | "lost") => {
+    if (typeof state === "string") return Effect.void
+    const { scope } = state
+    state = next
+    return Scope.close(scope, Exit.void)
+  }
 
   const loseConnection = Effect.suspend(() => {
+    const close = leave("lost")
     const waiting = [...pending.values()]
     pending.clear()
     return Effect.forEach(waiting, (reply) => Deferred.fail(reply, lost), { discard: true }).pipe(
       // The reader that calls this lives in the scope that is to be closed.
-      Effect.andThen(Effect.forkIn(leave("lost"), outer)),
+      Effect.andThen(Effect.forkIn(close, outer)),
     )
   })
 
@@ -199,7 +200,15 @@ export const make = Effect.fnUntraced(function* ({
   }).pipe(connecting.withPermit)
 
   const closeWhenIdle = Effect.suspend(() =>
-    pending.size === 0 ? FiberHandle.run(idle, Effect.delay(leave("idle"), idleTime)) : Effect.void,
+    pending.size === 0
+      ? FiberHandle.run(
+          idle,
+          Effect.delay(
+            Effect.suspend(() => leave("idle")),
+            idleTime,
+          ),
+        )
+      : Effect.void,
   )
 
   return Effect.fnUntraced(function* (op, payload) {

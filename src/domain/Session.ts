@@ -4,7 +4,7 @@
  * An open session holds what is needed to go on with the login; a used one has let go of it. So nothing can be taken
  * twice, whatever the caller does.
  */
-import { DateTime, Equal, Result } from "effect"
+import { DateTime, Equal, Result, Schema } from "effect"
 import type { AccountKey } from "./AccountKey.ts"
 import { PeerMismatch, SessionExpired, SessionUsed } from "./Errors.ts"
 import type { Peer } from "./Peer.ts"
@@ -13,7 +13,8 @@ import type { Peer } from "./Peer.ts"
 export type SessionId = string
 
 /** How a person grants access. The names are those of the wire. */
-export type FlowType = "pkce_redirect" | "device_code" | "browser_redirect"
+export const FlowType = Schema.Literals(["pkce_redirect", "device_code", "browser_redirect"])
+export type FlowType = typeof FlowType.Type
 
 interface Common {
   readonly id: SessionId

@@ -9,13 +9,13 @@ import { Clock, Deferred, Duration, Effect, Exit, Queue, Redacted, Result } from
 import { Base64Url } from "effect/encoding"
 import { SecureRandom } from "effect/crypto"
 import type { StoredToken } from "../domain/Token.ts"
-import { type Activity, makeActivity } from "./AwaitedGrant.ts"
+import { type Activity, makeActivity } from "./Activity.ts"
 import type { Outcome } from "./CallbackPage.ts"
 import { type CallbackRejected, type GrantDenied, GrantExpired } from "./GrantFailure.ts"
 import { LoopbackListener, type Visit } from "./LoopbackListener.ts"
 import { OAuthClient } from "./OAuthClient.ts"
 import type { Provider } from "./Provider.ts"
-import { ProviderFailure, Reason } from "./ProviderFailure.ts"
+import { ProviderFailure } from "./ProviderFailure.ts"
 
 /** A browser login, begun. */
 export interface BrowserLogin {
@@ -75,7 +75,7 @@ const addressOf = Effect.fnUntraced(function* (provider: Provider, redirectUri: 
     // A hosted page is for another flow; but a loopback address, or one that was asked for, must be the one that is used.
     if (redirectUri !== undefined || declared.some((url) => url.protocol === "http:")) {
       const what = "a browser login needs a redirect URI on http://127.0.0.1 or http://localhost"
-      return yield* new ProviderFailure({ provider: provider.name, reason: Reason.Misconfigured({ what }) })
+      return yield* ProviderFailure.misconfigured(provider.name, what)
     }
     const random = yield* SecureRandom.SecureRandom
     const path = Base64Url.encode(yield* random.randomBytes(16))

@@ -4,7 +4,7 @@
 import { Cause, Clock, Duration, Effect, Option, Ref, Schedule } from "effect"
 import type { AuthorizationPending, SlowDown } from "../domain/Errors.ts"
 import type { StoredToken } from "../domain/Token.ts"
-import { type Activity, makeActivity } from "./AwaitedGrant.ts"
+import { type Activity, makeActivity } from "./Activity.ts"
 import { type GrantDenied, GrantExpired } from "./GrantFailure.ts"
 import { OAuthClient } from "./OAuthClient.ts"
 import type { Provider } from "./Provider.ts"

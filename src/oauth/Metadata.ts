@@ -6,7 +6,7 @@ import { Clock, Context, Duration, Effect, Layer, Option, Redacted } from "effec
 import * as oauth from "oauth4webapi"
 import type { Provider } from "./Provider.ts"
 import { type Answer, ProviderFetch } from "./ProviderFetch.ts"
-import { classify, ProviderFailure, Reason } from "./ProviderFailure.ts"
+import { classify, ProviderFailure } from "./ProviderFailure.ts"
 import * as SecureUrl from "./SecureUrl.ts"
 
 /** How long discovered metadata is believed. Refreshing a token must not cost two requests each time. */
@@ -63,7 +63,7 @@ export const endpoint = (
 }
 
 const misconfigured = (provider: Provider, what: string) =>
-  Effect.fail(new ProviderFailure({ provider: provider.name, reason: Reason.Misconfigured({ what }) }))
+  Effect.fail(ProviderFailure.misconfigured(provider.name, what))
 
 const fromRecord = (provider: Provider, endpoints: NonNullable<Provider["endpoints"]>): oauth.AuthorizationServer => ({
   issuer: provider.issuer ?? new URL(endpoints.token).origin,
@@ -98,9 +98,5 @@ const ask = (fetch: ProviderFetch["Service"], provider: Provider, issuer: string
   }
   return fetch
     .send(path(new URL(issuer)), { headers: { accept: "application/json" } })
-    .pipe(
-      Effect.mapError(
-        ({ what }) => new ProviderFailure({ provider: provider.name, reason: Reason.Transient({ what }) }),
-      ),
-    )
+    .pipe(Effect.mapError(({ what }) => ProviderFailure.transient(provider.name, what)))
 }

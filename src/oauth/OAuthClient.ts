@@ -13,7 +13,7 @@ import { CallbackRejected, GrantDenied, GrantExpired } from "./GrantFailure.ts"
 import { endpoint, Metadata } from "./Metadata.ts"
 import type { Provider } from "./Provider.ts"
 import { type Answer, type JsonObject, ProviderFetch } from "./ProviderFetch.ts"
-import { classify, ProviderFailure, Reason } from "./ProviderFailure.ts"
+import { classify, ProviderFailure } from "./ProviderFailure.ts"
 import { deviceShape, tokenFrom, tokenShape, toStored } from "./ResponseShape.ts"
 import * as SecureUrl from "./SecureUrl.ts"
 
@@ -67,26 +67,18 @@ export class OAuthClient extends Context.Service<
       const metadata = yield* Metadata
       const fetch = yield* ProviderFetch
 
-      /** Builds a request with oauth4webapi and sends it. The body is the answer's, brought into the RFC's shape. */
+      /** Builds a request with oauth4webapi and sends it. */
       const ask = Effect.fnUntraced(function* (
         provider: Provider,
         build: (options: oauth.TokenEndpointRequestOptions) => Promise<unknown>,
       ) {
         const [url, init] = yield* Effect.tryPromise({
           try: () => capture(build),
-          catch: () =>
-            new ProviderFailure({
-              provider: provider.name,
-              reason: Reason.Misconfigured({ what: "its metadata and its record do not go together" }),
-            }),
+          catch: () => ProviderFailure.misconfigured(provider.name, "its metadata and its record do not go together"),
         })
         return yield* fetch
           .send(url, init)
-          .pipe(
-            Effect.mapError(
-              ({ what }) => new ProviderFailure({ provider: provider.name, reason: Reason.Transient({ what }) }),
-            ),
-          )
+          .pipe(Effect.mapError(({ what }) => ProviderFailure.transient(provider.name, what)))
       })
 
       /** The token in an answer of the token endpoint. */
@@ -102,11 +94,7 @@ export class OAuthClient extends Context.Service<
         const { body, idToken, tokenType } = tokenShape(bodyOf(answer))
         const token = yield* Effect.tryPromise({
           try: () => process(Response.json(body)),
-          catch: () =>
-            new ProviderFailure({
-              provider: provider.name,
-              reason: Reason.Transient({ what: "malformed-answer" }),
-            }),
+          catch: () => ProviderFailure.transient(provider.name, "malformed-answer"),
         })
         return tokenFrom(token, { idToken, tokenType }, receivedAt)
       })
@@ -164,10 +152,7 @@ export class OAuthClient extends Context.Service<
           )
           if (answer.status !== 200) return yield* failure(provider, answer)
           if (Option.isSome(errorCode(answer))) return yield* failure(provider, { ...answer, status: 400 })
-          const malformed = new ProviderFailure({
-            provider: provider.name,
-            reason: Reason.Transient({ what: "malformed-answer" }),
-          })
+          const malformed = ProviderFailure.transient(provider.name, "malformed-answer")
           const device = yield* Effect.tryPromise({
             try: () =>
               oauth.processDeviceAuthorizationResponse(server, client, Response.json(deviceShape(bodyOf(answer)))),
@@ -231,11 +216,7 @@ const identify = (provider: Provider, server: oauth.AuthorizationServer) =>
       })
       return { client: { client_id: provider.clientId }, auth }
     },
-    catch: () =>
-      new ProviderFailure({
-        provider: provider.name,
-        reason: Reason.Misconfigured({ what: "its client id or secret is empty" }),
-      }),
+    catch: () => ProviderFailure.misconfigured(provider.name, "its client id or secret is empty"),
   })
 
 /** The request that `build` would have sent. Endpoints were checked before, also against plain http. */

@@ -6,7 +6,7 @@ import type { CallbackRejected, GrantDenied } from "./GrantFailure.ts"
 import { OAuthClient } from "./OAuthClient.ts"
 import * as PastedCode from "./PastedCode.ts"
 import type { Provider } from "./Provider.ts"
-import { ProviderFailure, Reason } from "./ProviderFailure.ts"
+import { ProviderFailure } from "./ProviderFailure.ts"
 import type { StoredToken } from "../domain/Token.ts"
 
 /** A paste login, begun. */
@@ -25,10 +25,7 @@ export const begin = Effect.fn("PkceRedirect.begin")(function* (provider: Provid
   const hosted = provider.redirectUris.find((uri) => uri.startsWith("https:"))
   const chosen = redirectUri ?? hosted ?? provider.redirectUris[0]
   if (chosen === undefined) {
-    return yield* new ProviderFailure({
-      provider: provider.name,
-      reason: Reason.Misconfigured({ what: "its record has no redirect URI" }),
-    })
+    return yield* ProviderFailure.misconfigured(provider.name, "its record has no redirect URI")
   }
   const grant = yield* client.beginCode(provider, chosen)
   const login: PasteLogin = {

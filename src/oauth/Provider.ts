@@ -4,11 +4,9 @@
  * The record never holds a secret, only where to find one.
  */
 import { Effect, type Option, type Redacted, Schema } from "effect"
+import { FlowType } from "../domain/Session.ts"
 import { reservedFields } from "../domain/Token.ts"
 import { SecureUrl } from "./SecureUrl.ts"
-
-/** The flows, by their names on the wire. */
-export const FlowType = Schema.Literals(["pkce_redirect", "device_code", "browser_redirect"])
 
 /** Where to find a client secret. Read anew whenever it is needed, kept nowhere. */
 export const SecretReference = Schema.Union([

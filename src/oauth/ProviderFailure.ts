@@ -53,6 +53,16 @@ export class ProviderFailure extends Data.TaggedError("ProviderFailure")<{
   readonly provider: string
   readonly reason: Reason
 }> {
+  /** There was no answer, or none that makes sense. */
+  static transient(provider: string, what: Extract<Reason, { readonly _tag: "Transient" }>["what"]): ProviderFailure {
+    return new ProviderFailure({ provider, reason: Reason.Transient({ what }) })
+  }
+
+  /** The record of the provider, or its metadata, cannot be used. */
+  static misconfigured(provider: string, what: string): ProviderFailure {
+    return new ProviderFailure({ provider, reason: Reason.Misconfigured({ what }) })
+  }
+
   override get message(): string {
     return `The provider ${printable(this.provider)} ${describe(this.reason)}.`
   }

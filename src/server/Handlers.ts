@@ -8,7 +8,7 @@ import * as Account from "../domain/AccountKey.ts"
 import { InvalidRequest } from "../domain/Errors.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { Secret } from "../domain/Token.ts"
-import { FlowType } from "../oauth/Provider.ts"
+import { FlowType } from "../domain/Session.ts"
 import type { JsonObject } from "./Frame.ts"
 import * as Protocol from "./Protocol.ts"
 

@@ -9,7 +9,7 @@ import type { Broker, InitiatedLogin, LoginProgress } from "../broker/Broker.ts"
 import { type Cancelled, HostFailure } from "../domain/Errors.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { type PublicToken, reservedFields, Secret } from "../domain/Token.ts"
-import { FlowType } from "../oauth/Provider.ts"
+import { FlowType } from "../domain/Session.ts"
 import type { JsonObject } from "./Frame.ts"
 
 /** The versions that are spoken here, best first. */

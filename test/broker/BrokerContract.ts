@@ -7,15 +7,9 @@ import { Broker } from "../../src/broker/Broker.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import type { PublicToken } from "../../src/domain/Token.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
+import { tagOf } from "../support/tagOf.ts"
 
 const account = Account.make("scripted", "work")
-
-const failureOf = <A, E extends { readonly _tag: string; readonly message: string }, R>(
-  effect: Effect.Effect<A, E, R>,
-) => Effect.flip(effect)
-
-const tagOf = <A, E extends { readonly _tag: string; readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(failureOf(effect), (error) => error._tag)
 
 const paste = Effect.gen(function* () {
   const broker = yield* Broker
@@ -106,7 +100,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
         Effect.gen(function* () {
           const broker = yield* Broker
           const { login, redirect } = yield* paste
-          const failure = yield* failureOf(broker.exchange(login.sessionId, Redacted.make("wrong")))
+          const failure = yield* Effect.flip(broker.exchange(login.sessionId, Redacted.make("wrong")))
           assert.strictEqual(failure._tag, "ExchangeFailed")
           assert.strictEqual(
             failure.message,
@@ -288,10 +282,10 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
           const broker = yield* Broker
           const pasted = yield* paste
           const polled = yield* device
-          const wrongPoll = yield* failureOf(broker.poll(pasted.login.sessionId))
+          const wrongPoll = yield* Effect.flip(broker.poll(pasted.login.sessionId))
           assert.strictEqual(wrongPoll._tag, "InvalidRequest")
           assert.include(wrongPoll.message, "oauth_exchange")
-          const wrongExchange = yield* failureOf(broker.exchange(polled.login.sessionId, Redacted.make("x")))
+          const wrongExchange = yield* Effect.flip(broker.exchange(polled.login.sessionId, Redacted.make("x")))
           assert.strictEqual(wrongExchange._tag, "InvalidRequest")
           assert.include(wrongExchange.message, "oauth_poll")
         }),
@@ -335,7 +329,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
           const provider = yield* ScriptedProvider
           const first = yield* loggedIn
           yield* provider.answerNext({ status: 503, body: { error: "\u001b[31mhostile" } })
-          const failure = yield* failureOf(broker.refreshToken(account))
+          const failure = yield* Effect.flip(broker.refreshToken(account))
           assert.strictEqual(failure._tag, "RefreshFailed")
           assert.notInclude(failure.message, "hostile")
           yield* provider.answerNext({ status: 503, body: {} })
@@ -352,7 +346,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
           const provider = yield* ScriptedProvider
           yield* loggedIn
           yield* provider.answerNext({ status: 429, body: {}, headers: { "retry-after": "7" } })
-          const failure = yield* failureOf(broker.refreshToken(account))
+          const failure = yield* Effect.flip(broker.refreshToken(account))
           assert.strictEqual(failure._tag, "RateLimited")
           assert.include(failure.message, "7 s")
         }),

@@ -14,6 +14,7 @@ import * as Account from "../../src/domain/AccountKey.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 import { tokenOf } from "./TokenStoreContract.ts"
+import { tagOf } from "../support/tagOf.ts"
 
 const account = Account.make("scripted")
 
@@ -36,12 +37,6 @@ const gated = (asked: Deferred.Deferred<void>, gate: Deferred.Deferred<void>) =>
           : fetch(input, init)
     }),
   ).pipe(Layer.provideMerge(ScriptedProvider.layer()))
-
-const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  effect.pipe(
-    Effect.flip,
-    Effect.map((error) => error._tag),
-  )
 
 describe("a login", () => {
   for (const flow of ["device_code", "browser_redirect"] as const) {

@@ -8,6 +8,7 @@ import { Sessions } from "../../src/broker/Sessions.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { Connected, inProcess } from "../../src/domain/Peer.ts"
 import { GrantDenied } from "../../src/oauth/GrantFailure.ts"
+import { tagOf } from "../support/tagOf.ts"
 
 const layer = (lifetime = Duration.minutes(10)) =>
   Sessions.layer.pipe(
@@ -25,12 +26,6 @@ const beginNoting = (closed: Ref.Ref<number>) =>
   Effect.as(
     Effect.addFinalizer(() => Ref.update(closed, (n) => n + 1)),
     { login },
-  )
-
-const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  effect.pipe(
-    Effect.flip,
-    Effect.map((error) => error._tag),
   )
 
 describe("Sessions", () => {

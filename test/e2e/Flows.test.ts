@@ -21,6 +21,7 @@ import { layerServer, overSocket } from "../support/BrokerOverSocket.ts"
 import { visit, type Will } from "../support/Person.ts"
 import * as Program from "../support/Program.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
+import { tagOf } from "../support/tagOf.ts"
 
 const account = Account.make("real")
 
@@ -56,12 +57,6 @@ const inSandbox = <A, E>(
 
 const go = (url: string, will: Will = "grant", userCode?: string) =>
   Effect.promise(() => visit(url, { will, ...(userCode !== undefined && { userCode }) }))
-
-const tagOf = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
-  effect.pipe(
-    Effect.flip,
-    Effect.map((error) => error._tag),
-  )
 
 const pollToTheEnd = (sessionId: string) =>
   Effect.flatMap(Broker, (broker) =>
