@@ -2,19 +2,26 @@
  * tokenkeep as a library.
  *
  * - `Broker`: the service. `BrokerHost.layer` holds the refresh tokens; `BrokerClient.layer` asks a host over a socket.
+ * - `Renewal.layer`: renews tokens before they expire, on top of `BrokerHost.layer`.
+ * - `TokenStore`, `AccountLock`, `BrokerHost.layerOver`: to keep tokens elsewhere than in files.
  * - `BrokerConfig`, `BrokerConfigEnv`: what can be set, in the program or in the environment.
  * - `UnixServer.layer`: hands out tokens on a socket, to whom `Admission` lets in and `PeerCredentials` makes known.
  * - `AccountKey`, `Token`, `Errors`: the words that all of them use.
  */
+export { Accounts } from "./broker/Accounts.ts"
+export { AccountLock } from "./broker/AccountLock.ts"
 export { Broker, type InitiatedLogin, type LoginProgress } from "./broker/Broker.ts"
 export { BrokerConfig, type Settings } from "./broker/BrokerConfig.ts"
 export * as BrokerConfigEnv from "./broker/BrokerConfigEnv.ts"
 export * as BrokerHost from "./broker/BrokerHost.ts"
 export { CurrentPeer } from "./broker/CurrentPeer.ts"
 export { Providers } from "./broker/Providers.ts"
+export { Refresher } from "./broker/Refresher.ts"
+export { Renewal } from "./broker/Renewal.ts"
 export { TokenStore } from "./broker/TokenStore.ts"
 export * as BrokerClient from "./client/BrokerClient.ts"
 export * as AccountKey from "./domain/AccountKey.ts"
+export * as AccountRecord from "./domain/AccountRecord.ts"
 export * as Errors from "./domain/Errors.ts"
 export * as Peer from "./domain/Peer.ts"
 export * as Token from "./domain/Token.ts"

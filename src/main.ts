@@ -5,6 +5,7 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Effect, Exit, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
+import { LoginsLost } from "./broker/Accounts.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as Services from "./cli/Services.ts"
 import { login } from "./cli/Login.ts"
@@ -45,10 +46,14 @@ const report = (error: ExitCode.Failure) =>
 const wordsFor = ({ _tag, message }: { readonly _tag: string; readonly message: string }): string =>
   _tag === "ConfigError" ? `The environment is not as it must be. ${oneLine(message)}` : message
 
-/** A defect is ours, and its insides are not for the terminal. */
+/** A defect is ours, and its insides are not for the terminal; but nobody may miss that a login went with this process. */
 const reportDefect = (defect: unknown) =>
   Effect.logDebug(defect).pipe(
-    Effect.andThen(Console.error("tokenkeep: Something unexpected happened inside; --log-level debug says more.")),
+    Effect.andThen(
+      Console.error(
+        `tokenkeep: ${defect instanceof LoginsLost ? defect.message : "Something unexpected happened inside; --log-level debug says more."}`,
+      ),
+    ),
     Effect.as(1),
   )
 

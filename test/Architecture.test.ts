@@ -53,7 +53,9 @@ describe("src", () => {
 
   it("keeps the domain pure, and Node at the edges", () => {
     const edges = [
+      "broker/AccountLockFile.ts",
       "broker/BrokerConfigEnv.ts",
+      "broker/ProcessId.ts",
       "cli/Services.ts",
       "cli/Serve.ts",
       "client/HostConnection.ts",

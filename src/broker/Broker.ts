@@ -13,6 +13,7 @@ import type {
   Forbidden,
   HostError,
   InvalidRequest,
+  LockBusy,
   PeerMismatch,
   PollFailed,
   ProviderNotConfigured,
@@ -21,6 +22,7 @@ import type {
   ReauthRequired,
   RefreshFailed,
   RefreshNotAvailable,
+  RefreshRateLimited,
   SessionError,
   TokenNotFound,
   Unauthorized,
@@ -29,10 +31,16 @@ import type { FlowType } from "../domain/Session.ts"
 import type { PublicToken } from "../domain/Token.ts"
 
 /** How any call can fail: the peer may not, asks too often or makes no sense, or the host has trouble of its own. */
-export type CallError = Unauthorized | Forbidden | RateLimited | InvalidRequest | HostError
+export type CallError = Unauthorized | Forbidden | RateLimited | LockBusy | InvalidRequest | HostError
 
 /** Why there is no access token. */
-export type TokenError = TokenNotFound | RefreshNotAvailable | ReauthRequired | RefreshFailed | ProviderNotFound
+export type TokenError =
+  | TokenNotFound
+  | RefreshNotAvailable
+  | ReauthRequired
+  | RefreshFailed
+  | RefreshRateLimited
+  | ProviderNotFound
 
 /** A login, begun: what a person has to do, and how to go on. */
 export interface InitiatedLogin {

@@ -19,8 +19,10 @@ export interface Settings {
   readonly minimumValidity: Duration.Duration
   /** At most one refresh of an account in this time, or in half the token's life if that is shorter. Default: 30 s. */
   readonly refreshCooldown: Duration.Duration
-  /** After a refresh that failed there is none in this time. Default: 5 s. */
+  /** After a refresh that failed there is none in this time; it doubles with each failure, up to 5 min. Default: 5 s. */
   readonly refreshRetryDelay: Duration.Duration
+  /** How long to wait for another process that is busy with the same account. Default: 10 s. */
+  readonly lockPatience: Duration.Duration
 }
 
 /** The settings of one broker. */
@@ -35,6 +37,7 @@ export class BrokerConfig extends Context.Service<BrokerConfig, Settings>()("tok
     minimumValidity: Duration.seconds(30),
     refreshCooldown: Duration.seconds(30),
     refreshRetryDelay: Duration.seconds(5),
+    lockPatience: Duration.seconds(10),
   })
 
   /** Settings in the program: everything under `home`, except for what is overridden. */

@@ -4,6 +4,7 @@
 import { DateTime, Deferred, Duration, Effect, Layer, Option, Redacted, type Scope } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
+import * as AccountRecord from "../domain/AccountRecord.ts"
 import {
   AccessDenied,
   ExchangeFailed,
@@ -25,6 +26,8 @@ import * as PkceRedirect from "../oauth/PkceRedirect.ts"
 import type { Provider } from "../oauth/Provider.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
+import * as AccountLockFile from "./AccountLockFile.ts"
+import { Accounts } from "./Accounts.ts"
 import { Broker, type InitiatedLogin } from "./Broker.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { CurrentPeer } from "./CurrentPeer.ts"
@@ -54,10 +57,9 @@ export const layerNoDeps = Layer.effect(
   Effect.gen(function* () {
     const config = yield* BrokerConfig
     const sessions = yield* Sessions
-    const store = yield* TokenStore
+    const accounts = yield* Accounts
     const providers = yield* Providers
     const refresher = yield* Refresher
-    const lock = yield* AccountLock
     const client = yield* OAuthClient
     const listener = yield* LoopbackListener
     const random = yield* SecureRandom.SecureRandom
@@ -75,7 +77,8 @@ export const layerNoDeps = Layer.effect(
     })
 
     const keep = Effect.fnUntraced(function* (account: AccountKey, token: StoredToken) {
-      yield* lock.withLock(account)(store.set(account, token))
+      const record = AccountRecord.fromLogin(token, yield* DateTime.now)
+      yield* accounts.update(account, () => Effect.succeed(record))
       return yield* publish(account, token)
     })
 
@@ -152,7 +155,7 @@ export const layerNoDeps = Layer.effect(
       initiate: Effect.fn("Broker.initiate")(function* (account, options = {}) {
         const provider = yield* providers.get(account.provider)
         // A file that could not be replaced must not cost a person a login.
-        yield* store.get(account)
+        yield* accounts.get(account)
         const { flow = provider.flows[0], redirectUri } = options
         if (!provider.flows.includes(flow)) {
           return yield* InvalidRequest.make({
@@ -192,28 +195,31 @@ export const layerNoDeps = Layer.effect(
         const { login } = yield* sessions.get(sessionId, peer)
         if (login._tag !== "pkce_redirect") return yield* unsuited(login._tag, "oauth_poll")
         const session = yield* sessions.take(sessionId, peer)
-        const token = yield* login.redeem(code).pipe(
-          Effect.catchTags({
-            GrantDenied: () => Effect.fail(AccessDenied.make({ sessionId })),
-            CallbackRejected: ({ message }) =>
-              Effect.fail(
-                ExchangeFailed.make({ detail: `${message} Nothing was sent to the provider; begin a new login.` }),
-              ),
-            ProviderFailure: (failure) =>
-              Effect.fail(
-                ExchangeFailed.make({
-                  detail:
-                    failure.reason._tag === "ReloginNeeded"
-                      ? "The provider did not accept the code: it was wrong, used before, or too old. Begin a new login."
-                      : `${failure.message} Nothing was stored; begin a new login.`,
-                }),
-              ),
-          }),
-        )
-        if (!(yield* sessions.isTaken(sessionId))) return yield* SessionNotFound.make({ sessionId })
-        const published = yield* keep(session.account, token)
-        yield* sessions.complete(sessionId)
-        return published
+        // A code is good once: when the asker goes away, what it brings is kept all the same.
+        return yield* Effect.gen(function* () {
+          const token = yield* login.redeem(code).pipe(
+            Effect.catchTags({
+              GrantDenied: () => Effect.fail(AccessDenied.make({ sessionId })),
+              CallbackRejected: ({ message }) =>
+                Effect.fail(
+                  ExchangeFailed.make({ detail: `${message} Nothing was sent to the provider; begin a new login.` }),
+                ),
+              ProviderFailure: (failure) =>
+                Effect.fail(
+                  ExchangeFailed.make({
+                    detail:
+                      failure.reason._tag === "ReloginNeeded"
+                        ? "The provider did not accept the code: it was wrong, used before, or too old. Begin a new login."
+                        : `${failure.message} Nothing was stored; begin a new login.`,
+                  }),
+                ),
+            }),
+          )
+          if (!(yield* sessions.isTaken(sessionId))) return yield* SessionNotFound.make({ sessionId })
+          const published = yield* keep(session.account, token)
+          yield* sessions.complete(sessionId)
+          return published
+        }).pipe(Effect.uninterruptible)
       }),
 
       poll: Effect.fn("Broker.poll")(function* (sessionId) {
@@ -246,11 +252,11 @@ export const layerNoDeps = Layer.effect(
 
       getToken: Effect.fn("Broker.getToken")(function* (account, options = {}) {
         const { minimumValidity = config.minimumValidity } = options
-        const stored = yield* store.get(account)
-        if (Option.isNone(stored)) return yield* TokenNotFound.make({ account })
-        if (isFresh(stored.value, yield* DateTime.now, minimumValidity)) return yield* publish(account, stored.value)
-        const token = yield* refresher.refresh(account).pipe(orStillGood(stored.value))
-        return yield* publish(account, token)
+        const record = yield* accounts.get(account)
+        if (Option.isNone(record)) return yield* TokenNotFound.make({ account })
+        const { token } = record.value
+        if (isFresh(token, yield* DateTime.now, minimumValidity)) return yield* publish(account, token)
+        return yield* publish(account, yield* refresher.refresh(account).pipe(orStillGood(token)))
       }),
 
       refreshToken: Effect.fn("Broker.refreshToken")(function* (account) {
@@ -258,45 +264,46 @@ export const layerNoDeps = Layer.effect(
       }),
 
       saveToken: Effect.fn("Broker.saveToken")(function* (account, token) {
-        yield* Effect.gen(function* () {
-          const stored = yield* store.get(account)
-          const brought = { ...token, extras: Redacted.make(token.extras) }
-          yield* store.set(
-            account,
-            Option.match(stored, { onNone: () => brought, onSome: (kept) => mergeRefreshed(kept, brought) }),
-          )
-        }).pipe(lock.withLock(account))
+        const brought = { ...token, extras: Redacted.make(token.extras) }
+        const now = yield* DateTime.now
+        yield* accounts.update(account, (current) =>
+          Effect.succeed(
+            Option.match(current, {
+              onNone: () => AccountRecord.fromLogin(brought, now),
+              onSome: (record) => ({ ...record, token: mergeRefreshed(record.token, brought), since: now }),
+            }),
+          ),
+        )
       }),
 
-      removeToken: Effect.fn("Broker.removeToken")(function* (account) {
-        yield* lock.withLock(account)(store.remove(account))
-      }),
+      removeToken: accounts.remove,
 
       listProviders: providers.list,
 
       listBuckets: Effect.fn("Broker.listBuckets")(function* (provider) {
-        const accounts = yield* store.list
-        return accounts.filter((account) => account.provider === provider).map((account) => account.bucket)
+        const known = yield* accounts.list
+        return known.filter((account) => account.provider === provider).map((account) => account.bucket)
       }),
     })
   }),
 )
 
-/** Everything but where tokens and providers are kept. */
-const layerOver = <E, R>(stores: Layer.Layer<TokenStore | Providers, E, R>) =>
+/** The broker over places to keep things in. What is under it is there too, for `Renewal` and for who wants to look. */
+export const layerOver = <E, R>(places: Layer.Layer<TokenStore | AccountLock | Providers, E, R>) =>
   layerNoDeps.pipe(
-    Layer.provide(Refresher.layer),
-    Layer.provide([Sessions.layer, AccountLock.layerMemory, OAuthClient.layer, LoopbackListenerNode.layer]),
-    Layer.provideMerge(stores),
+    Layer.provideMerge(Refresher.layer),
+    Layer.provideMerge(Accounts.layer),
+    Layer.provide([Sessions.layer, OAuthClient.layer, LoopbackListenerNode.layer]),
+    Layer.provideMerge(places),
     Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
   )
 
-/** The broker with its tokens and providers in files. */
-export const layer = layerOver(Layer.merge(TokenStoreFile.layer, ProvidersFile.layer))
+/** The broker with its tokens and providers in files, which other processes may share. */
+export const layer = layerOver(Layer.mergeAll(TokenStoreFile.layer, AccountLockFile.layer, ProvidersFile.layer))
 
 /** The broker with these providers, and nothing on disk. */
 export const layerMemory = (providers: ReadonlyArray<Provider>) =>
-  layerOver(Layer.merge(TokenStore.layerMemory, Providers.layerMemory(providers)))
+  layerOver(Layer.mergeAll(TokenStore.layerMemory, AccountLock.layerMemory, Providers.layerMemory(providers)))
 
 const unsuited = (flow: FlowType, use: string) =>
   InvalidRequest.make({ detail: `A ${flow} login does not take this operation; use ${use}.` })

@@ -2,6 +2,7 @@
  * What an open session holds: how its login can be brought to an end, and nothing that was only needed to begin it.
  */
 import type { Deferred, Duration, Effect, Redacted } from "effect"
+import type { LockBusy } from "../domain/Errors.ts"
 import type { PublicToken, StoredToken } from "../domain/Token.ts"
 import type { CallbackRejected, GrantDenied, GrantExpired } from "../oauth/GrantFailure.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
@@ -16,7 +17,7 @@ export interface ByPaste {
 }
 
 /** How waiting for a grant can end without one. */
-export type WaitFailure = CallbackRejected | GrantDenied | GrantExpired | ProviderFailure | StoreError
+export type WaitFailure = CallbackRejected | GrantDenied | GrantExpired | ProviderFailure | StoreError | LockBusy
 
 /** The host waits for the grant by itself, in the session's scope. */
 export interface ByWaiting {

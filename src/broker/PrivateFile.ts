@@ -4,8 +4,7 @@
  * Written to an exclusive temporary file in the same folder, which is 0600 from birth, synced, renamed over the old
  * one, and the folder synced, so that the change also survives a power cut.
  */
-import type { Option } from "effect"
-import { Effect, FileSystem, Path } from "effect"
+import { Effect, FileSystem, Option, Path } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
 import { StoreUnavailable } from "../domain/Errors.ts"
@@ -34,6 +33,17 @@ export const make = Effect.gen(function* () {
     /** The content, or none if there is no such file. */
     read: (path: string): Effect.Effect<Option.Option<string>, StoreUnavailable> =>
       fs.readFileString(path).pipe(
+        Effect.asSome,
+        Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
+        Effect.mapError(unavailable(path, "read")),
+      ),
+
+    /** Something that differs whenever the file was replaced; none if there is no such file. */
+    version: (path: string): Effect.Effect<Option.Option<string>, StoreUnavailable> =>
+      fs.stat(path).pipe(
+        Effect.map(({ ino, mtime }) =>
+          [Option.getOrNull(ino), Option.getOrNull(Option.map(mtime, (date) => date.getTime()))].join(" "),
+        ),
         Effect.asSome,
         Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
         Effect.mapError(unavailable(path, "read")),

@@ -1,12 +1,13 @@
 /**
- * Trades refresh tokens for new access tokens: at most one trade per account at a time, saved before it is answered.
+ * Trades refresh tokens for new access tokens: one trade per account at a time, over all processes that share the store,
+ * saved before it is answered.
  *
  * A trade belongs to this service, not to whoever asked first: a single-use refresh token may already be spent when the
  * asker goes away, so the answer must still be read and kept.
  */
 import {
-  Clock,
   Context,
+  Data,
   DateTime,
   Deferred,
   Duration,
@@ -15,25 +16,32 @@ import {
   Layer,
   MutableHashMap,
   Option,
-  type Redacted,
+  Redacted,
+  Schedule,
 } from "effect"
+import { Digest } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
+import * as AccountRecord from "../domain/AccountRecord.ts"
 import {
+  type LockBusy,
   ProviderNotFound,
-  RateLimited,
   ReauthRequired,
   RefreshFailed,
   RefreshNotAvailable,
+  RefreshRateLimited,
   type SecretUnavailable,
   TokenNotFound,
 } from "../domain/Errors.ts"
-import { isFresh, mergeRefreshed, type RefreshedToken, type StoredToken } from "../domain/Token.ts"
+import { isFresh, type StoredToken } from "../domain/Token.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
-import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
+import type { Provider } from "../oauth/Provider.ts"
+import { isAnswerLost, type ProviderFailure, type Reason } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
+import { Accounts } from "./Accounts.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
+import { ProcessId } from "./ProcessId.ts"
 import { type ConfigError, Providers } from "./Providers.ts"
-import { type StoreError, TokenStore } from "./TokenStore.ts"
+import type { StoreError } from "./TokenStore.ts"
 
 /** Why there is no refreshed token. The login itself is kept in every case. */
 export type RefreshError =
@@ -41,11 +49,15 @@ export type RefreshError =
   | RefreshNotAvailable
   | ReauthRequired
   | RefreshFailed
-  | RateLimited
+  | RefreshRateLimited
+  | LockBusy
   | ProviderNotFound
   | SecretUnavailable
   | ConfigError
   | StoreError
+
+/** Whether somebody waits for the token, or there is time. */
+export type Urgency = "on demand" | "ahead of time"
 
 /** Refreshes accounts. */
 export class Refresher extends Context.Service<
@@ -55,108 +67,170 @@ export class Refresher extends Context.Service<
      * A refreshed token. Joins the refresh that is under way, if one is. Soon after a refresh there is no other: a token
      * that is still valid is returned as it is.
      */
-    readonly refresh: (account: AccountKey) => Effect.Effect<StoredToken, RefreshError>
+    readonly refresh: (account: AccountKey, urgency?: Urgency) => Effect.Effect<StoredToken, RefreshError>
   }
 >()("tokenkeep/broker/Refresher") {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {
       const { refreshCooldown, refreshRetryDelay } = yield* BrokerConfig
-      const store = yield* TokenStore
+      const accounts = yield* Accounts
       const lock = yield* AccountLock
       const providers = yield* Providers
       const client = yield* OAuthClient
+      const digest = yield* Digest.Digest
+      const pid = yield* ProcessId
       const scope = yield* Effect.scope
 
       const inFlight = MutableHashMap.empty<AccountKey, Deferred.Deferred<StoredToken, RefreshError>>()
-      /** When each account may be refreshed again, in monotonic nanoseconds: a stepped clock must not open the gate. */
-      const notBefore = MutableHashMap.empty<AccountKey, bigint>()
-
-      /** What the last trade of a refresh token failed with: the same token is not tried again at once, or at all. */
-      const failed = MutableHashMap.empty<AccountKey, Failed>()
 
       const read = Effect.fnUntraced(function* (account: AccountKey) {
-        const token = yield* store.get(account)
-        return Option.isSome(token) ? token.value : yield* TokenNotFound.make({ account })
+        const record = yield* accounts.get(account)
+        return Option.isSome(record) ? record.value : yield* TokenNotFound.make({ account })
       })
 
-      /** The time until another refresh is allowed. */
-      const cooldown = Effect.fnUntraced(function* (account: AccountKey) {
-        const now = yield* Clock.monotonicTimeNanos
-        const until = Option.getOrElse(MutableHashMap.get(notBefore, account), () => now)
-        return until > now ? Duration.nanos(until - now) : Duration.zero
-      })
-
-      const waitFor = (account: AccountKey, wait: Duration.Duration) =>
-        Effect.map(Clock.monotonicTimeNanos, (now) => {
-          MutableHashMap.set(notBefore, account, now + Option.getOrElse(Duration.toNanos(wait), () => 0n))
-        })
-
-      const startCooldown = Effect.fnUntraced(function* (account: AccountKey, token: StoredToken) {
-        const now = yield* DateTime.now
-        const life = token.expiresAt === undefined ? Duration.infinity : DateTime.distance(now, token.expiresAt)
-        yield* waitFor(account, Duration.max(Duration.zero, Duration.min(refreshCooldown, Duration.times(life, 0.5))))
-      })
-
-      const rememberFailure = Effect.fnUntraced(function* (
-        account: AccountKey,
-        refreshToken: StoredToken["refreshToken"],
-        refusal: Refusal,
-      ) {
-        if (refusal._tag === "RateLimited") return yield* waitFor(account, refusal.retryAfter)
-        const now = yield* Clock.monotonicTimeNanos
-        const until = now + Option.getOrElse(Duration.toNanos(refreshRetryDelay), () => 0n)
-        MutableHashMap.set(failed, account, { refreshToken, refusal, until })
-      })
-
-      const checkFailed = Effect.fnUntraced(function* (account: AccountKey, refreshToken: Redacted.Redacted) {
-        const now = yield* Clock.monotonicTimeNanos
-        const last = Option.getOrUndefined(MutableHashMap.get(failed, account))
-        if (last === undefined) return
-        const isSame = Equal.equals(last.refreshToken, refreshToken)
-        if (isSame && (last.refusal._tag === "ReauthRequired" || now < last.until)) return yield* last.refusal
-        MutableHashMap.remove(failed, account)
-      })
-
-      /** Keeps what a trade brought, unless the login it belongs to was replaced or removed meanwhile. */
-      const keep = Effect.fnUntraced(function* (account: AccountKey, traded: StoredToken, refreshed: RefreshedToken) {
-        const current = yield* read(account)
-        if (!Equal.equals(current.refreshToken, traded.refreshToken)) return current
-        const merged = mergeRefreshed(current, refreshed)
-        yield* store.set(account, merged)
-        yield* startCooldown(account, merged)
-        return merged
-      })
-
-      const trade = Effect.fn("Refresher.trade")(function* (account: AccountKey) {
-        const stored = yield* read(account)
-        const wait = yield* cooldown(account)
-        if (Duration.isGreaterThan(wait, Duration.zero)) {
-          if (isFresh(stored, yield* DateTime.now)) return stored
-          return yield* RateLimited.make({ retryAfter: wait })
+      /** The token, if there is nothing to do. None if it is to be refreshed. */
+      const asItIs = Effect.fnUntraced(function* (account: AccountKey, record: Record) {
+        const verdict = AccountRecord.verdict(record, yield* DateTime.now, refreshCooldown)
+        switch (verdict._tag) {
+          case "UseAsItIs":
+            return Option.some(record.token)
+          case "TooSoon":
+            return yield* RefreshRateLimited.make({ account, retryAfter: verdict.wait })
+          case "BackOff":
+            return yield* RefreshFailed.make({
+              account,
+              detail: `The last refresh ${AccountRecord.outcomeInWords[verdict.outcome]}. The login is kept; it is tried again no sooner than in ${Math.ceil(Duration.toSeconds(verdict.wait))} s.`,
+            })
+          case "Refused":
+            return yield* ReauthRequired.make({ account })
+          case "Refresh":
+            return Option.none()
         }
-        if (stored.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
-        yield* checkFailed(account, stored.refreshToken)
+      })
+
+      const hashOf = (refreshToken: Redacted.Redacted) =>
+        digest.digestHex(Digest.sha256, new TextEncoder().encode(Redacted.value(refreshToken)))
+
+      /** The record of the login that is being refreshed: anything else there now is newer. */
+      const unchanged = Effect.fnUntraced(function* (
+        account: AccountKey,
+        start: Record,
+        current: Option.Option<Record>,
+      ) {
+        if (Option.isNone(current)) return yield* TokenNotFound.make({ account })
+        if (AccountRecord.isSameLogin(current.value, start)) return current.value
+        return yield* new Superseded({ token: current.value.token })
+      })
+
+      /** Writes down how it failed. If that cannot be written, neither can the next attempt be begun. */
+      const settle = Effect.fnUntraced(function* (account: AccountKey, before: Record, failure: AccountRecord.Failure) {
+        yield* accounts
+          .update(account, (current) =>
+            Effect.map(unchanged(account, before, current), (record) =>
+              AccountRecord.withFailure(record, before.history, failure),
+            ),
+          )
+          .pipe(
+            Effect.catchTag(["StoreUnavailable", "StoreCorrupt", "LockBusy"], (error) =>
+              Effect.logWarning(error.message),
+            ),
+          )
+        if (failure.outcome === "reauth_required") yield* Effect.logWarning(ReauthRequired.make({ account }).message)
+      })
+
+      /**
+       * One use of the refresh token. It is written down before it is sent, which also proves that what it brings can be
+       * written; from then on nothing interrupts.
+       */
+      const attempt = Effect.fnUntraced(function* (
+        account: AccountKey,
+        provider: Provider,
+        refreshToken: Redacted.Redacted,
+        failures: number,
+        urgency: Urgency,
+      ) {
+        const before = yield* read(account)
+        const wasLost = Option.isSome(AccountRecord.lostAnswer(before.history))
+
+        const failed = (sent: Option.Option<AccountRecord.Attempt>) =>
+          Effect.fnUntraced(function* (failure: ProviderFailure) {
+            const { reason } = failure
+            const lost = Option.filter(sent, () => isAnswerLost(reason))
+            const wait = waitAfter(reason, failures, refreshRetryDelay)
+            const known = { at: yield* DateTime.now, failures, wait }
+            yield* settle(
+              account,
+              before,
+              Option.isSome(lost)
+                ? { ...known, outcome: "lost", attempt: lost.value }
+                : { ...known, outcome: outcomes[reason._tag] },
+            )
+            const again = Option.isSome(lost) ? !wasLost : urgency === "on demand" && reason._tag === "Transient"
+            return yield* new Failed({ error: refusal(account, failure, wait), again })
+          })
+
+        const grant = yield* Effect.catchTag(client.beginRefresh(provider), "ProviderFailure", failed(Option.none()))
+        return yield* Effect.gen(function* () {
+          const attempt = { at: yield* DateTime.now, pid, refreshTokenHash: yield* hashOf(refreshToken) }
+          const sent = yield* accounts.update(account, (current) =>
+            Effect.map(unchanged(account, before, current), (record) => AccountRecord.withSent(record, attempt)),
+          )
+          const refreshed = yield* Effect.catchTag(
+            grant.redeem(refreshToken),
+            "ProviderFailure",
+            failed(Option.some(attempt)),
+          )
+          const at = yield* DateTime.now
+          const kept = yield* accounts.keep(account, sent, (record) =>
+            AccountRecord.withRefreshed(record, refreshed, at),
+          )
+          if (kept._tag === "LoggedOut") return yield* TokenNotFound.make({ account })
+          if (kept._tag === "LoggedIn") return yield* new Superseded({ token: kept.record.token })
+          return kept.record.token
+        }).pipe(Effect.uninterruptible)
+      })
+
+      /** What to do alone: what was read before may be old by now. */
+      const tradeAlone = Effect.fnUntraced(function* (
+        account: AccountKey,
+        provider: Provider,
+        seen: Record,
+        urgency: Urgency,
+      ) {
+        const { history, token } = yield* read(account)
+        const isOthers = !Equal.equals(token.accessToken, seen.token.accessToken)
+        if (isOthers && isFresh(token, yield* DateTime.now)) return token
+        const good = yield* asItIs(account, { ...seen, history, token })
+        if (Option.isSome(good)) return good.value
+        if (token.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
+        return yield* attempt(account, provider, token.refreshToken, history.failures + 1, urgency).pipe(
+          Effect.retry({ schedule: quickRetries, while: (failure) => failure._tag === "Failed" && failure.again }),
+          Effect.catchTag("Failed", ({ error }) => Effect.fail(error)),
+          Effect.catchTag("Superseded", ({ token }) => ifFresh(account, token)),
+        )
+      })
+
+      const trade = Effect.fn("Refresher.trade")(function* (account: AccountKey, urgency: Urgency) {
+        const seen = yield* read(account)
+        const good = yield* asItIs(account, seen)
+        if (Option.isSome(good)) return good.value
+        if (seen.token.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
         const provider = yield* providers
           .get(account.provider)
           .pipe(Effect.catchTag("ProviderNotConfigured", () => ProviderNotFound.make({ provider: account.provider })))
-        const refreshed = yield* client.refresh(provider, stored.refreshToken).pipe(
-          Effect.catchTag("ProviderFailure", (failure) => Effect.fail(refusal(account, failure))),
-          Effect.tapError((refusal) => rememberFailure(account, stored.refreshToken, refusal)),
-        )
-        return yield* lock.withLock(account)(keep(account, stored, refreshed))
+        return yield* lock.withLock(account, "refresh")(tradeAlone(account, provider, seen, urgency))
       })
 
       return Refresher.of({
-        refresh: (account) =>
+        refresh: (account, urgency = "on demand") =>
           Effect.uninterruptibleMask((restore) =>
             Effect.gen(function* () {
               const running = MutableHashMap.get(inFlight, account)
               if (Option.isSome(running)) return yield* restore(Deferred.await(running.value))
               const result = Deferred.makeUnsafe<StoredToken, RefreshError>()
               MutableHashMap.set(inFlight, account, result)
-              // Once the refresh token may be spent, only its answer matters, also when the program is told to end.
-              const fiber = yield* trade(account).pipe(Effect.uninterruptible, Effect.forkIn(scope))
+              const fiber = yield* trade(account, urgency).pipe(Effect.interruptible, Effect.forkIn(scope))
               fiber.addObserver((exit) => {
                 MutableHashMap.remove(inFlight, account)
                 Deferred.doneUnsafe(result, exit)
@@ -169,21 +243,54 @@ export class Refresher extends Context.Service<
   )
 }
 
-type Refusal = ReauthRequired | RateLimited | RefreshFailed
+type Record = AccountRecord.AccountRecord
 
-interface Failed {
-  readonly refreshToken: StoredToken["refreshToken"]
-  readonly refusal: Refusal
-  /** Monotonic nanoseconds. */
-  readonly until: bigint
+/** The provider did not do what it was asked to; that is written down. */
+class Failed extends Data.TaggedError("Failed")<{
+  readonly error: ReauthRequired | RefreshRateLimited | RefreshFailed
+  /** Whether another attempt is worth making at once. */
+  readonly again: boolean
+}> {}
+
+/** Somebody has logged in anew meanwhile. */
+class Superseded extends Data.TaggedError("Superseded")<{ readonly token: StoredToken }> {}
+
+/** Two more attempts, after 1 s and 3 s: most trouble of networks and servers is over by then, and somebody waits. */
+const quickRetries = Schedule.exponential("1 second", 3).pipe(Schedule.upTo({ times: 2 }))
+
+/** Providers that limit how often they are asked mostly do so by the minute. */
+const unstatedRetryAfter = Duration.minutes(1)
+
+/** However often refreshing has failed, it may be tried again after this. */
+const longestWait = Duration.minutes(5)
+
+const waitAfter = (reason: Reason, failures: number, first: Duration.Duration): Duration.Duration => {
+  if (reason._tag === "ReloginNeeded") return Duration.zero
+  if (reason._tag === "RateLimited") return Option.getOrElse(reason.retryAfter, () => unstatedRetryAfter)
+  return Duration.min(Duration.times(first, 2 ** Math.min(failures - 1, 16)), longestWait)
 }
+
+const outcomes = {
+  ReloginNeeded: "reauth_required",
+  NotEntitled: "not_entitled",
+  RateLimited: "rate_limited",
+  Transient: "transient",
+  EndpointMoved: "endpoint_moved",
+  Misconfigured: "misconfigured",
+} as const satisfies { readonly [tag in Reason["_tag"]]: AccountRecord.Outcome }
 
 /** A provider's refusal in the words of the broker. Only the provider's own "log in again" asks for a login. */
-const refusal = (account: AccountKey, failure: ProviderFailure): Refusal => {
+const refusal = (account: AccountKey, failure: ProviderFailure, wait: Duration.Duration) => {
   const { reason } = failure
   if (reason._tag === "ReloginNeeded") return ReauthRequired.make({ account })
-  if (reason._tag === "RateLimited") {
-    return RateLimited.make({ retryAfter: Option.getOrElse(reason.retryAfter, () => Duration.seconds(60)) })
-  }
+  if (reason._tag === "RateLimited") return RefreshRateLimited.make({ account, retryAfter: wait })
   return RefreshFailed.make({ account, detail: `${failure.message} The login is kept; try again later.` })
 }
+
+const ifFresh = Effect.fnUntraced(function* (account: AccountKey, token: StoredToken) {
+  if (isFresh(token, yield* DateTime.now)) return token
+  return yield* RefreshFailed.make({
+    account,
+    detail: "Somebody logged in to this account meanwhile, and that token has expired already; try again.",
+  })
+})

@@ -4,22 +4,19 @@
 import { DateTime, Effect } from "effect"
 import { isFresh } from "../domain/Token.ts"
 
-/** The ways in which a token is not refreshed, while the one that is there may still be good. */
-const unrefreshed = [
-  "RefreshFailed",
-  "RateLimited",
-  "ReauthRequired",
-  "RefreshNotAvailable",
-  "ProviderNotFound",
-] as const
-
 /** Falls back on `token` when refreshing it does not work, for as long as it is valid. */
 export const orStillGood =
   <A extends { readonly expiresAt?: DateTime.Utc }>(token: A) =>
-  <E extends { readonly _tag: string }, R>(refresh: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  <E extends { readonly _tag: string; readonly message: string }, R>(
+    refresh: Effect.Effect<A, E, R>,
+  ): Effect.Effect<A, E, R> =>
     Effect.catchIf(
       refresh,
-      (failure) => unrefreshed.some((tag) => tag === failure._tag),
-      (failure) =>
-        Effect.flatMap(DateTime.now, (now) => (isFresh(token, now) ? Effect.succeed(token) : Effect.fail(failure))),
+      // Whoever logged out does not want the token used any more.
+      (failure) => failure._tag !== "TokenNotFound",
+      Effect.fnUntraced(function* (failure) {
+        if (!isFresh(token, yield* DateTime.now)) return yield* Effect.fail(failure)
+        yield* Effect.logWarning(`A token that is still good is handed out as it is. ${failure.message}`)
+        return token
+      }),
     )

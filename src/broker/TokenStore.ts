@@ -1,37 +1,55 @@
 /**
- * Where stored tokens live: one per account. That there is none, that it cannot be read and that it is damaged are
- * three different answers, because only the first means that nobody has logged in.
+ * Where the accounts' records live: one per account. That there is none, that it cannot be read and that it is damaged
+ * are three different answers, because only the first means that nobody has logged in.
  */
-import { Context, Effect, Layer, MutableHashMap, type Option } from "effect"
+import { Context, Effect, Layer, MutableHashMap, type Option, PubSub, type Scope } from "effect"
 import type { AccountKey } from "../domain/AccountKey.ts"
+import type { AccountRecord } from "../domain/AccountRecord.ts"
 import type { StoreCorrupt, StoreUnavailable } from "../domain/Errors.ts"
-import type { StoredToken } from "../domain/Token.ts"
 
 /** What can go wrong in a store. */
 export type StoreError = StoreCorrupt | StoreUnavailable
 
-/** Keeps one stored token per account. */
+/** Keeps one record per account. */
 export class TokenStore extends Context.Service<
   TokenStore,
   {
-    /** The token, or none if nobody is logged in. */
-    readonly get: (account: AccountKey) => Effect.Effect<Option.Option<StoredToken>, StoreError>
-    /** Replaces the token. When this returns it is durable. */
-    readonly set: (account: AccountKey, token: StoredToken) => Effect.Effect<void, StoreError>
-    /** Forgets the token. It is fine if there is none. */
+    /** The record, or none if nobody is logged in. */
+    readonly get: (account: AccountKey) => Effect.Effect<Option.Option<AccountRecord>, StoreError>
+    /** Replaces the record. When this returns it is durable. */
+    readonly set: (account: AccountKey, record: AccountRecord) => Effect.Effect<void, StoreError>
+    /** Forgets the record. It is fine if there is none. */
     readonly remove: (account: AccountKey) => Effect.Effect<void, StoreError>
-    /** The accounts that have a token, damaged ones included. */
+    /** The accounts that have a record, damaged ones included. */
     readonly list: Effect.Effect<ReadonlyArray<AccountKey>, StoreError>
+    /**
+     * The accounts that were set or removed since this was asked for: here at once, by other processes in time. One that
+     * did not change may be among them.
+     */
+    readonly changes: Effect.Effect<PubSub.Subscription<AccountKey>, never, Scope.Scope>
   }
 >()("tokenkeep/broker/TokenStore") {
-  /** Keeps tokens in this process only, for tests and for programs that want nothing on disk. */
-  static readonly layerMemory: Layer.Layer<TokenStore> = Layer.sync(this, () => {
-    const tokens = MutableHashMap.empty<AccountKey, StoredToken>()
-    return TokenStore.of({
-      get: (account) => Effect.sync(() => MutableHashMap.get(tokens, account)),
-      set: (account, token) => Effect.sync(() => MutableHashMap.set(tokens, account, token)),
-      remove: (account) => Effect.sync(() => MutableHashMap.remove(tokens, account)),
-      list: Effect.sync(() => [...MutableHashMap.keys(tokens)]),
-    })
-  })
+  /** Keeps records in this process only, for tests and for programs that want nothing on disk. */
+  static readonly layerMemory: Layer.Layer<TokenStore> = Layer.effect(
+    this,
+    Effect.gen(function* () {
+      const records = MutableHashMap.empty<AccountKey, AccountRecord>()
+      const changed = yield* PubSub.unbounded<AccountKey>()
+      return TokenStore.of({
+        get: (account) => Effect.sync(() => MutableHashMap.get(records, account)),
+        set: (account, record) =>
+          Effect.sync(() => {
+            MutableHashMap.set(records, account, record)
+            PubSub.publishUnsafe(changed, account)
+          }),
+        remove: (account) =>
+          Effect.sync(() => {
+            MutableHashMap.remove(records, account)
+            PubSub.publishUnsafe(changed, account)
+          }),
+        list: Effect.sync(() => [...MutableHashMap.keys(records)]),
+        changes: PubSub.subscribe(changed),
+      })
+    }),
+  )
 }

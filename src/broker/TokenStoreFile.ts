@@ -2,12 +2,12 @@
  * {@link TokenStore} on disk: `<accounts>/<provider>/<bucket>.json`, folders 0700, files 0600. A file that cannot be
  * understood is reported and left alone.
  */
-import { Effect, Layer, Option, Path, Schema } from "effect"
+import { Duration, Effect, Layer, MutableHashMap, Option, Path, PubSub, Ref, Schema } from "effect"
 import { Digest } from "effect/crypto"
 import { AccountKey } from "../domain/AccountKey.ts"
 import { BucketName, ProviderName } from "../domain/AccountKey.ts"
+import { AccountRecord } from "../domain/AccountRecord.ts"
 import { StoreCorrupt } from "../domain/Errors.ts"
-import { StoredToken } from "../domain/Token.ts"
 import * as AccountFileName from "./AccountFileName.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as PrivateFile from "./PrivateFile.ts"
@@ -18,7 +18,7 @@ const Record = Schema.fromJsonString(
     version: Schema.Literal(1),
     provider: ProviderName,
     bucket: BucketName,
-    token: StoredToken,
+    ...AccountRecord.fields,
   }),
 )
 
@@ -26,6 +26,14 @@ const decode = Schema.decodeUnknownEffect(Record)
 const encode = Schema.encodeEffect(Record)
 const decodeAccount = Schema.decodeUnknownOption(AccountKey)
 const extension = ".json"
+
+/** How often the folders are looked at for what other processes did. Renewal is minutes ahead of expiry; this may wait. */
+const lookingAround = Duration.seconds(10)
+
+/** Which file each account has. */
+type Versions = MutableHashMap.MutableHashMap<AccountKey, string>
+
+const nothing = (): Versions => MutableHashMap.empty()
 
 export const layer = Layer.effect(
   TokenStore,
@@ -68,37 +76,92 @@ export const layer = Layer.effect(
       )
     })
 
+    const listFiles = Effect.gen(function* () {
+      const folders = yield* files.list(accountsDirectory, "Directory")
+      const found = yield* Effect.forEach(folders, (folder) =>
+        files.list(paths.join(accountsDirectory, folder), "File").pipe(
+          Effect.map((names) => names.filter((name) => name.endsWith(extension))),
+          Effect.flatMap(
+            Effect.forEach((name) =>
+              Effect.map(
+                accountOf(folder, name),
+                Option.map((account) => ({ account, path: paths.join(accountsDirectory, folder, name) })),
+              ),
+            ),
+          ),
+        ),
+      )
+      return found.flat().flatMap(Option.toArray)
+    })
+
+    /** Which file each account has at the moment. Each write makes a new one. */
+    const look = Effect.gen(function* () {
+      const versions = nothing()
+      for (const { account, path } of yield* listFiles) {
+        const version = yield* files.version(path)
+        if (Option.isSome(version)) MutableHashMap.set(versions, account, version.value)
+      }
+      return versions
+    })
+
+    const changed = yield* PubSub.unbounded<AccountKey>()
+
+    /** Tells of what differs from `known`, and returns what there is. */
+    const lookAgain = Effect.fnUntraced(function* (known: Versions) {
+      const found = yield* look
+      for (const [account, version] of found) {
+        if (Option.getOrUndefined(MutableHashMap.get(known, account)) !== version)
+          PubSub.publishUnsafe(changed, account)
+      }
+      for (const [account] of known) if (!MutableHashMap.has(found, account)) PubSub.publishUnsafe(changed, account)
+      return found
+    })
+
+    /** What another process does shows in the folders only. */
+    const watch = Effect.gen(function* () {
+      const known = yield* Ref.make(yield* Effect.orElseSucceed(look, nothing))
+      yield* Ref.get(known).pipe(
+        Effect.flatMap(lookAgain),
+        Effect.flatMap((found) => Ref.set(known, found)),
+        Effect.delay(lookingAround),
+        // A folder that cannot be read now may be readable soon; whoever needs a token hears of it anyway.
+        Effect.catch((error) => Effect.logDebug(error.message)),
+        Effect.forever,
+      )
+    })
+
     return TokenStore.of({
       get: Effect.fn("TokenStore.get")(function* (account) {
         const path = yield* fileOf(account)
         const record = yield* read(path)
         if (Option.isNone(record)) return Option.none()
-        const { bucket, provider, token } = record.value
+        const { bucket, provider, ...rest } = record.value
         if (provider !== account.provider || bucket !== account.bucket) return yield* StoreCorrupt.make({ path })
-        return Option.some(token)
+        return Option.some(rest)
       }),
-      set: Effect.fn("TokenStore.set")(function* (account, token) {
+      set: Effect.fn("TokenStore.set")(function* (account, record) {
         const path = yield* fileOf(account)
         // What cannot be understood is not ours to replace.
         yield* read(path)
         const content = yield* Effect.orDie(
-          encode({ version: 1, provider: account.provider, bucket: account.bucket, token }),
+          encode({ version: 1, provider: account.provider, bucket: account.bucket, ...record }),
         )
         yield* files.write(path, content)
+        PubSub.publishUnsafe(changed, account)
       }),
       remove: Effect.fn("TokenStore.remove")(function* (account) {
         yield* files.remove(yield* fileOf(account))
+        PubSub.publishUnsafe(changed, account)
       }),
-      list: Effect.gen(function* () {
-        const folders = yield* files.list(accountsDirectory, "Directory")
-        const found = yield* Effect.forEach(folders, (folder) =>
-          files.list(paths.join(accountsDirectory, folder), "File").pipe(
-            Effect.map((names) => names.filter((name) => name.endsWith(extension))),
-            Effect.flatMap(Effect.forEach((name) => accountOf(folder, name))),
-          ),
-        )
-        return found.flat().flatMap(Option.toArray)
-      }).pipe(Effect.withSpan("TokenStore.list")),
+      list: listFiles.pipe(
+        Effect.map((found) => found.map(({ account }) => account)),
+        Effect.withSpan("TokenStore.list"),
+      ),
+      changes: Effect.gen(function* () {
+        const subscription = yield* PubSub.subscribe(changed)
+        yield* Effect.forkScoped(watch)
+        return subscription
+      }),
     })
   }),
 )

@@ -3,19 +3,37 @@
  */
 import { Context, DateTime, Effect, Layer, Option } from "effect"
 import { Broker, type CallError, type TokenError } from "../broker/Broker.ts"
-import { type StoreError, TokenStore } from "../broker/TokenStore.ts"
+import { AccountLock } from "../broker/AccountLock.ts"
+import { Accounts } from "../broker/Accounts.ts"
+import type { StoreError } from "../broker/TokenStore.ts"
 import * as Account from "../domain/AccountKey.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
-import { isFresh, snapshot, type TokenSnapshot } from "../domain/Token.ts"
+import { type AccountRecord, type Attempt, lostAnswer, type RefreshHistory } from "../domain/AccountRecord.ts"
+import * as LoginState from "../domain/LoginState.ts"
+import { renewAt } from "../domain/RenewalPlan.ts"
+import { snapshot, type TokenSnapshot } from "../domain/Token.ts"
+
+/** How refreshing a login goes; only its host knows. */
+export interface RefreshFacts {
+  readonly rotation: RefreshHistory["rotation"]
+  readonly last: Option.Option<NonNullable<RefreshHistory["last"]>>
+  /** When it is renewed next, where `tokenkeep serve` or a program with `Renewal` runs. */
+  readonly nextRenewal: Option.Option<DateTime.Utc>
+  /** Until when the provider, or the last failures, ask for patience. */
+  readonly backOffUntil: Option.Option<DateTime.Utc>
+  /** A refresh that was sent, and to which no answer is recorded. */
+  readonly unanswered: Option.Option<Attempt>
+}
 
 export interface AccountState {
   readonly account: AccountKey
-  /** `ok`: there is a valid access token, or a refresh token. Otherwise a word, and a sentence that says what to do. */
-  readonly state: "ok" | "login-needed" | "unreadable" | "not-refreshed"
-  /** Whether the host's own store says it, or only what it hands out: that never tells whether it can be refreshed. */
-  readonly from: "host" | "socket"
+  /** Beyond what the record says: its file is `unreadable`, or the host at the other end of a socket could not refresh. */
+  readonly state: LoginState.LoginState | "unreadable" | "not_refreshed"
+  /** What is wrong, and what to do. */
   readonly problem: Option.Option<string>
   readonly snapshot: Option.Option<TokenSnapshot>
+  /** Only from the host's own store: a socket never tells whether a login can be refreshed. */
+  readonly refresh: Option.Option<RefreshFacts>
 }
 
 /** Lists logins. */
@@ -29,28 +47,26 @@ export class LoginStatus extends Context.Service<
   static readonly layerHost = Layer.effect(
     this,
     Effect.gen(function* () {
-      const store = yield* TokenStore
+      const accounts = yield* Accounts
+      const lock = yield* AccountLock
       const describe = Effect.fnUntraced(function* (account: AccountKey) {
-        const token = yield* store.get(account)
-        const now = yield* DateTime.now
-        return Option.map(token, (token): AccountState => {
-          const usable = isFresh(token, now) || token.refreshToken !== undefined
-          return {
-            account,
-            from: "host",
-            state: usable ? "ok" : "login-needed",
-            problem: usable ? Option.none() : Option.some("The token has expired and cannot be refreshed."),
-            snapshot: Option.some(snapshot(token)),
-          }
-        })
+        const record = yield* accounts.get(account)
+        const circumstances = {
+          now: yield* DateTime.now,
+          isUnsaved: yield* accounts.isUnsaved(account),
+          isRefreshing: yield* lock.isHeld(account, "refresh"),
+        }
+        return Option.map(record, (record): AccountState => ({
+          account,
+          ...LoginState.describe(account, record, circumstances),
+          snapshot: Option.some(snapshot(record.token)),
+          refresh: Option.some(factsOf(account, record, circumstances.now)),
+        }))
       })
       return LoginStatus.of({
         list: Effect.gen(function* () {
-          const accounts = yield* store.list
-          const found = yield* Effect.forEach(accounts, (account) =>
-            Effect.catch(describe(account), (error) =>
-              Effect.succeedSome(troubled("host", account, "unreadable", error)),
-            ),
+          const found = yield* Effect.forEach(yield* accounts.list, (account) =>
+            Effect.catch(describe(account), (error) => Effect.succeedSome(troubled(account, "unreadable", error))),
           )
           return found.flatMap(Option.toArray)
         }),
@@ -67,17 +83,18 @@ export class LoginStatus extends Context.Service<
         broker.getToken(account).pipe(
           Effect.map((token): AccountState => ({
             account,
-            from: "socket",
             state: "ok",
             problem: Option.none(),
             snapshot: Option.some(snapshot(token)),
+            refresh: Option.none(),
           })),
           Effect.catchTags({
-            TokenNotFound: (error) => Effect.succeed(troubled("socket", account, "login-needed", error)),
-            RefreshNotAvailable: (error) => Effect.succeed(troubled("socket", account, "login-needed", error)),
-            ReauthRequired: (error) => Effect.succeed(troubled("socket", account, "login-needed", error)),
-            RefreshFailed: (error) => Effect.succeed(troubled("socket", account, "not-refreshed", error)),
-            ProviderNotFound: (error) => Effect.succeed(troubled("socket", account, "not-refreshed", error)),
+            TokenNotFound: (error) => Effect.succeed(troubled(account, "reauth_required", error)),
+            RefreshNotAvailable: (error) => Effect.succeed(troubled(account, "reauth_required", error)),
+            ReauthRequired: (error) => Effect.succeed(troubled(account, "reauth_required", error)),
+            RefreshFailed: (error) => Effect.succeed(troubled(account, "not_refreshed", error)),
+            RefreshRateLimited: (error) => Effect.succeed(troubled(account, "not_refreshed", error)),
+            ProviderNotFound: (error) => Effect.succeed(troubled(account, "not_refreshed", error)),
           }),
         )
       return LoginStatus.of({
@@ -96,9 +113,21 @@ export class LoginStatus extends Context.Service<
   )
 }
 
-const troubled = (
-  from: AccountState["from"],
-  account: AccountKey,
-  state: AccountState["state"],
-  error: StoreError | TokenError,
-): AccountState => ({ account, from, state, problem: Option.some(error.message), snapshot: Option.none() })
+const troubled = (account: AccountKey, state: AccountState["state"], error: StoreError | TokenError): AccountState => ({
+  account,
+  state,
+  problem: Option.some(error.message),
+  snapshot: Option.none(),
+  refresh: Option.none(),
+})
+
+const factsOf = (account: AccountKey, record: AccountRecord, now: DateTime.Utc): RefreshFacts => ({
+  rotation: record.history.rotation,
+  last: Option.fromUndefinedOr(record.history.last),
+  nextRenewal: renewAt(account, record),
+  backOffUntil: Option.fromUndefinedOr(record.history.backOff).pipe(
+    Option.map(({ until }) => until),
+    Option.filter((until) => DateTime.isGreaterThan(until, now)),
+  ),
+  unanswered: lostAnswer(record.history),
+})

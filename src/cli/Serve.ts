@@ -4,6 +4,7 @@
 import { Console, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
+import { Renewal } from "../broker/Renewal.ts"
 import { Admission } from "../server/Admission.ts"
 import { PeerCredentials } from "../server/PeerCredentials.ts"
 import { UnixServer } from "../server/UnixServer.ts"
@@ -29,6 +30,7 @@ export const serve = Command.make(
     return yield* Layer.launch(
       announce.pipe(
         Layer.provide(server),
+        Layer.merge(Renewal.layer),
         Layer.provide(Admission.layerUser(process.getuid?.() ?? -1)),
         Layer.provide(PeerCredentials.layer),
       ),
@@ -42,6 +44,6 @@ export const serve = Command.make(
     )
   }),
 ).pipe(
-  Command.withDescription("Hand out tokens on a socket"),
+  Command.withDescription("Hand out tokens on a socket, and renew them before they expire"),
   Command.withExamples([{ command: "tokenkeep serve --socket /run/user/1000/tokenkeep/host.sock" }]),
 )

@@ -26,7 +26,7 @@ export const status = Command.make(
 
 const toJson = (accounts: ReadonlyArray<AccountState>) => ({
   version: 1,
-  accounts: accounts.map(({ account, from, problem, snapshot, state }) => ({
+  accounts: accounts.map(({ account, problem, refresh, snapshot, state }) => ({
     provider: account.provider,
     bucket: account.bucket,
     state,
@@ -36,15 +36,38 @@ const toJson = (accounts: ReadonlyArray<AccountState>) => ({
       onSome: ({ accessToken, expiresAt, refreshable, scopes }) => ({
         accessToken,
         scopes,
-        ...(from === "host" && { refreshable }),
-        ...(Option.isSome(expiresAt) && {
-          expiresAt: DateTime.formatIso(expiresAt.value),
-          expiresAtEpochSeconds: Math.floor(DateTime.toEpochMillis(expiresAt.value) / 1000),
+        ...(Option.isSome(refresh) && { refreshable }),
+        ...instant("expiresAt", expiresAt),
+      }),
+    }),
+    ...Option.match(refresh, {
+      onNone: () => ({}),
+      onSome: ({ backOffUntil, last, nextRenewal, rotation, unanswered }) => ({
+        rotation,
+        ...instant("nextRenewalAt", nextRenewal),
+        ...instant("backOffUntil", backOffUntil),
+        ...Option.match(last, {
+          onNone: () => ({}),
+          onSome: ({ at, outcome }) => ({ lastRefresh: { ...instant("at", Option.some(at)), outcome } }),
+        }),
+        ...Option.match(unanswered, {
+          onNone: () => ({}),
+          onSome: ({ at, pid }) => ({ unanswered: { ...instant("sentAt", Option.some(at)), pid } }),
         }),
       }),
     }),
   })),
 })
+
+/** For people and for programs: RFC 3339, and the same in seconds. */
+const instant = (name: string, at: Option.Option<DateTime.Utc>): { readonly [name: string]: string | number } =>
+  Option.match(at, {
+    onNone: () => ({}),
+    onSome: (instant) => ({
+      [name]: DateTime.formatIso(instant),
+      [`${name}EpochSeconds`]: Math.floor(DateTime.toEpochMillis(instant) / 1000),
+    }),
+  })
 
 const showTable = Effect.fnUntraced(function* (accounts: ReadonlyArray<AccountState>, now: DateTime.Utc) {
   if (accounts.length === 0) return yield* Console.error("Nobody is logged in. Log in with: tokenkeep login PROVIDER")

@@ -1,7 +1,7 @@
 /**
  * The {@link Broker} over a socket: the same service, for programs that must not hold refresh tokens.
  */
-import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { DateTime, type Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Broker, type CallError, type InitiatedLogin, type LoginProgress, type TokenError } from "../broker/Broker.ts"
 import { orStillGood } from "../broker/StillGood.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
@@ -20,6 +20,7 @@ import {
   ReauthRequired,
   RefreshFailed,
   RefreshNotAvailable,
+  RefreshRateLimited,
   type SessionError,
   SessionExpired,
   SessionNotFound,
@@ -34,7 +35,7 @@ import * as Protocol from "../server/Protocol.ts"
 import * as HostConnection from "./HostConnection.ts"
 
 /** What a code means where it is received. */
-type Meanings<E> = { readonly [code in Protocol.WireCode]?: (detail: string) => E }
+type Meanings<E> = { readonly [code in Protocol.WireCode]?: (detail: string, retryAfter: Duration.Duration) => E }
 
 const decodeProviders = Schema.decodeUnknownOption(Schema.Struct({ providers: Schema.Array(Schema.String) }))
 const decodeBuckets = Schema.decodeUnknownOption(Schema.Struct({ buckets: Schema.Array(Schema.String) }))
@@ -57,7 +58,7 @@ export const layer = (options: HostConnection.Options): Layer.Layer<Broker> =>
           Effect.catchTag("Refused", ({ code, error, retryAfter }): Effect.Effect<never, E | CallError> => {
             const detail = printable(error)
             const meaning = isCode(code) ? meanings[code] : undefined
-            if (meaning !== undefined) return Effect.fail(meaning(detail))
+            if (meaning !== undefined) return Effect.fail(meaning(detail, retryAfter))
             switch (code) {
               case "UNAUTHORIZED":
                 return Effect.fail(Unauthorized.make({}))
@@ -165,6 +166,7 @@ const tokenMeanings = (account: AccountKey): Meanings<TokenError> => ({
   REFRESH_NOT_AVAILABLE: () => RefreshNotAvailable.make({ account }),
   REFRESH_FAILED: (detail) => RefreshFailed.make({ account, detail }),
   REAUTH_REQUIRED: () => ReauthRequired.make({ account }),
+  RATE_LIMITED: (_, retryAfter) => RefreshRateLimited.make({ account, retryAfter }),
 })
 
 const sessionMeanings = (sessionId: string): Meanings<SessionError | AccessDenied> => ({

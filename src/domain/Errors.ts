@@ -126,7 +126,27 @@ export class ReauthRequired extends Schema.TaggedError<ReauthRequired>()("Reauth
   }
 }
 
-/** Too many requests: of one connection, of refreshes of one account, or by the provider's own word. */
+/** Not refreshed now: it was a moment ago, or the provider or an earlier failure asks for patience. */
+export class RefreshRateLimited extends Schema.TaggedError<RefreshRateLimited>()("RefreshRateLimited", {
+  account: AccountKey,
+  retryAfter: Schema.DurationFromMillis,
+}) {
+  override get message(): string {
+    return `${printable(this.account.toString())} is not refreshed again so soon, at the word of its provider or of the host. Nothing was lost; try again in ${inSeconds(this.retryAfter)}.`
+  }
+}
+
+/** Another process is at work on the account, and did not finish in time. */
+export class LockBusy extends Schema.TaggedError<LockBusy>()("LockBusy", {
+  account: AccountKey,
+  retryAfter: Schema.DurationFromMillis,
+}) {
+  override get message(): string {
+    return `Another process is busy with ${printable(this.account.toString())}. Nothing was done or lost; try again in ${inSeconds(this.retryAfter)}.`
+  }
+}
+
+/** Too many requests of one peer. */
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
   retryAfter: Schema.DurationFromMillis,
 }) {

@@ -4,7 +4,7 @@
  * oauth4webapi builds each request and checks each answer; sending is ours, so that limits, interruption and the clock
  * are Effect's. Secrets of a grant (verifier, device code) live in the closures that are returned, and nowhere else.
  */
-import { Context, DateTime, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Context, DateTime, Duration, Effect, Layer, Option, Redacted } from "effect"
 import * as oauth from "oauth4webapi"
 import { AuthorizationPending, SlowDown } from "../domain/Errors.ts"
 import { printable } from "../domain/RemoteText.ts"
@@ -15,6 +15,7 @@ import type { Provider } from "./Provider.ts"
 import { type Answer, type JsonObject, ProviderFetch } from "./ProviderFetch.ts"
 import { classify, ProviderFailure } from "./ProviderFailure.ts"
 import { deviceShape, tokenFrom, tokenShape, toStored } from "./ResponseShape.ts"
+import { retryAfter } from "./RetryAfter.ts"
 import * as SecureUrl from "./SecureUrl.ts"
 
 /** An authorization code grant with PKCE, begun (RFC 6749 section 4.1, RFC 7636 with S256). */
@@ -46,6 +47,12 @@ export interface DeviceGrant {
   >
 }
 
+/** A refresh, begun: where to send it is known, and nothing has been sent (RFC 6749 section 6). */
+export interface RefreshGrant {
+  /** Sends the refresh token, once. */
+  readonly redeem: (refreshToken: Redacted.Redacted) => Effect.Effect<RefreshedToken, ProviderFailure>
+}
+
 /** RFC 8628 section 3.5: "If no value is provided, clients MUST use 5 as the default." */
 const defaultInterval = Duration.seconds(5)
 
@@ -55,10 +62,7 @@ export class OAuthClient extends Context.Service<
   {
     readonly beginCode: (provider: Provider, redirectUri: string) => Effect.Effect<CodeGrant, ProviderFailure>
     readonly beginDevice: (provider: Provider) => Effect.Effect<DeviceGrant, ProviderFailure>
-    readonly refresh: (
-      provider: Provider,
-      refreshToken: Redacted.Redacted,
-    ) => Effect.Effect<RefreshedToken, ProviderFailure>
+    readonly beginRefresh: (provider: Provider) => Effect.Effect<RefreshGrant, ProviderFailure>
   }
 >()("tokenkeep/oauth/OAuthClient") {
   static readonly layerNoDeps = Layer.effect(
@@ -87,9 +91,7 @@ export class OAuthClient extends Context.Service<
         answer: Answer,
         process: (response: Response) => Promise<oauth.TokenEndpointResponse>,
       ) {
-        if (answer.status < 200 || answer.status > 299) return yield* failure(provider, answer)
-        // Vendors have answered 200 with an error in the body.
-        if (Option.isSome(errorCode(answer))) return yield* failure(provider, { ...answer, status: 400 })
+        yield* checked(provider, answer)
         const receivedAt = yield* DateTime.now
         const { body, idToken, tokenType } = tokenShape(bodyOf(answer))
         const token = yield* Effect.tryPromise({
@@ -150,8 +152,7 @@ export class OAuthClient extends Context.Service<
           const answer = yield* ask(provider, (options) =>
             oauth.deviceAuthorizationRequest(server, client, auth, parameters, options),
           )
-          if (answer.status !== 200) return yield* failure(provider, answer)
-          if (Option.isSome(errorCode(answer))) return yield* failure(provider, { ...answer, status: 400 })
+          yield* checked(provider, answer)
           const malformed = ProviderFailure.transient(provider.name, "malformed-answer")
           const device = yield* Effect.tryPromise({
             try: () =>
@@ -186,16 +187,20 @@ export class OAuthClient extends Context.Service<
           }
         }),
 
-        refresh: Effect.fn("OAuthClient.refresh")(function* (provider, refreshToken) {
+        beginRefresh: Effect.fn("OAuthClient.beginRefresh")(function* (provider) {
           const server = yield* metadata.of(provider)
           yield* endpoint(provider, server, "token_endpoint")
           const { auth, client } = yield* identify(provider, server)
-          const answer = yield* ask(provider, (options) =>
-            oauth.refreshTokenGrantRequest(server, client, auth, Redacted.value(refreshToken), options),
-          )
-          return yield* tokenOf(provider, answer, (response) =>
-            oauth.processRefreshTokenResponse(server, client, response),
-          )
+          return {
+            redeem: Effect.fn("RefreshGrant.redeem")(function* (refreshToken) {
+              const answer = yield* ask(provider, (options) =>
+                oauth.refreshTokenGrantRequest(server, client, auth, Redacted.value(refreshToken), options),
+              )
+              return yield* tokenOf(provider, answer, (response) =>
+                oauth.processRefreshTokenResponse(server, client, response),
+              )
+            }),
+          }
         }),
       })
     }),
@@ -241,21 +246,23 @@ const errorCode = (answer: Answer): Option.Option<string> => {
   return typeof code === "string" && code !== "" ? Option.some(code) : Option.none()
 }
 
-const failure = (provider: Provider, answer: Answer) =>
-  new ProviderFailure({
-    provider: provider.name,
-    reason: classify(
-      answer.status,
-      Option.getOrUndefined(errorCode(answer)),
-      Option.fromNullOr(answer.headers.get("retry-after")).pipe(Option.flatMap(retryAfter)),
-    ),
-  })
+const failure = Effect.fnUntraced(function* (
+  provider: Provider,
+  { headers, status }: Answer,
+  code: Option.Option<string>,
+) {
+  const wait = retryAfter(headers, yield* DateTime.now)
+  const reason = classify(status, Option.getOrUndefined(code), wait)
+  return yield* new ProviderFailure({ provider: provider.name, reason })
+})
 
-const retryAfter = (header: string): Option.Option<Duration.Duration> =>
-  Schema.decodeOption(Schema.FiniteFromString)(header).pipe(
-    Option.filter((seconds) => seconds >= 0),
-    Option.map((seconds) => Duration.min(Duration.seconds(seconds), Duration.hours(1))),
-  )
+/** Vendors have answered 200 with an error in the body. */
+const checked = Effect.fnUntraced(function* (provider: Provider, answer: Answer) {
+  const code = errorCode(answer)
+  const isSuccess = answer.status >= 200 && answer.status < 300
+  if (isSuccess && Option.isNone(code)) return
+  yield* failure(provider, isSuccess ? { ...answer, status: 400 } : answer, code)
+})
 
 const rejection = (error: unknown, callback: URLSearchParams, state: string): CallbackRejected | GrantDenied => {
   if (error instanceof oauth.AuthorizationResponseError) {

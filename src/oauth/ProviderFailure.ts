@@ -17,7 +17,9 @@ export type Reason = Data.TaggedEnum<{
   /** HTTP 429. */
   readonly RateLimited: { readonly retryAfter: Option.Option<Duration.Duration> }
   /** No answer, an answer that makes no sense, or the provider's own trouble: worth another try. */
-  readonly Transient: { readonly what: "unreachable" | "timeout" | "server-error" | "malformed-answer" }
+  readonly Transient: {
+    readonly what: "unreachable" | "connection-lost" | "timeout" | "server-error" | "malformed-answer"
+  }
   /** Nothing of the kind lives at this address. */
   readonly EndpointMoved: { readonly status: number }
   /** Our own record of the provider, or its metadata, cannot be used. */
@@ -38,6 +40,7 @@ const describe = Match.type<Reason>().pipe(
     Transient: ({ what }) =>
       ({
         unreachable: "could not be reached; check the network, and the address in its record",
+        "connection-lost": "closed the connection without an answer",
         timeout: "did not answer in time",
         "server-error": "has trouble of its own",
         "malformed-answer": "gave an answer that is not what the protocol asks for",
@@ -47,6 +50,10 @@ const describe = Match.type<Reason>().pipe(
     Misconfigured: ({ what }) => `cannot be used as configured: ${what}`,
   }),
 )
+
+/** Whether a request may have been acted upon although no answer came that can be understood. */
+export const isAnswerLost = (reason: Reason): boolean =>
+  reason._tag === "Transient" && reason.what !== "unreachable" && reason.what !== "server-error"
 
 /** A provider did not do what it was asked to. */
 export class ProviderFailure extends Data.TaggedError("ProviderFailure")<{

@@ -3,7 +3,7 @@
  *
  * The answer is read whole before anybody looks at it, so that the limits hold for the body too.
  */
-import { Context, Data, Effect, Layer, Option, Predicate, Redacted, Result } from "effect"
+import { Context, Data, Effect, Layer, Option, Predicate, Redacted, Result, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
 
 /** What JSON calls an object. */
@@ -18,7 +18,7 @@ export interface Answer {
 
 /** No answer came, or one that broke a limit. */
 export class FetchFailure extends Data.TaggedError("FetchFailure")<{
-  readonly what: "unreachable" | "timeout" | "malformed-answer"
+  readonly what: "unreachable" | "connection-lost" | "timeout" | "malformed-answer"
 }> {}
 
 /** Well above any token response or metadata document; a provider cannot make us hold more. */
@@ -46,7 +46,7 @@ export class ProviderFetch extends Context.Service<
               Effect.fnUntraced(function* ({ signal }) {
                 const response = yield* Effect.tryPromise({
                   try: () => fetch(url, { ...init, redirect: "manual", signal }),
-                  catch: () => new FetchFailure({ what: "unreachable" }),
+                  catch: (error) => new FetchFailure({ what: wasNeverSent(error) ? "unreachable" : "connection-lost" }),
                 })
                 const text = yield* readBody(response)
                 return {
@@ -68,6 +68,18 @@ export class ProviderFetch extends Context.Service<
   )
 }
 
+/**
+ * How Node says that there was no connection at all: name resolution, connecting, and TLS. After anything else the request
+ * may have arrived.
+ */
+const neverSent =
+  /^(ENOTFOUND|EAI_\w+|ECONNREFUSED|E(HOST|NET)UNREACH|ENETDOWN|EADDRNOTAVAIL|EACCES|EPERM|UND_ERR_CONNECT_TIMEOUT|ERR_TLS_\w+|ERR_SSL_\w+|CERT_\w+|UNABLE_TO_\w+|\w*SELF_SIGNED_CERT\w*)$/
+
+const decodeCause = Schema.decodeUnknownOption(Schema.Struct({ cause: Schema.Struct({ code: Schema.String }) }))
+
+const wasNeverSent = (error: unknown): boolean =>
+  Option.exists(decodeCause(error), ({ cause }) => neverSent.test(cause.code))
+
 const parse = (text: string): Option.Option<JsonObject> =>
   Option.getSuccess(Result.try((): unknown => JSON.parse(text))).pipe(Option.filter(isJsonObject))
 
@@ -82,7 +94,7 @@ const readBody = Effect.fnUntraced(function* (response: Response) {
   while (true) {
     const { done, value } = yield* Effect.tryPromise({
       try: () => reader.read(),
-      catch: () => new FetchFailure({ what: "unreachable" }),
+      catch: () => new FetchFailure({ what: "connection-lost" }),
     })
     if (done) break
     size += value.byteLength

@@ -176,7 +176,7 @@ const makeRequests = ({ handle, peer, rateLimit, requests, send, version }: Conv
       ok: false,
       code: Protocol.codes[error._tag],
       error: Protocol.wordsFor(error),
-      ...(error._tag === "RateLimited" && { retryAfter: Math.max(1, Math.ceil(Duration.toSeconds(error.retryAfter))) }),
+      ...("retryAfter" in error && { retryAfter: Math.max(1, Math.ceil(Duration.toSeconds(error.retryAfter))) }),
     })
 
   const work = (op: string, payload: unknown) =>

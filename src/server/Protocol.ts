@@ -133,6 +133,8 @@ export const codes = {
   RefreshFailed: "REFRESH_FAILED",
   ReauthRequired: "REAUTH_REQUIRED",
   RateLimited: "RATE_LIMITED",
+  RefreshRateLimited: "RATE_LIMITED",
+  LockBusy: "RATE_LIMITED",
   Cancelled: "CANCELLED",
   StoreCorrupt: "INTERNAL_ERROR",
   StoreUnavailable: "INTERNAL_ERROR",

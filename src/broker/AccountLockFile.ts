@@ -1,0 +1,115 @@
+/**
+ * {@link AccountLock} across processes: the kernel's `flock` (flock(2)) on a lock file beside the account's file. It dies
+ * with its holder, however that ends, so there is no such thing as a stale lock.
+ *
+ * Lock files stay when a login goes: whoever removed one might take it from under a process that is waiting for it.
+ */
+import { type FileHandle, open } from "node:fs/promises"
+import { Duration, Effect, FileSystem, Layer, Path, Schedule } from "effect"
+import { Digest } from "effect/crypto"
+import type { AccountKey } from "../domain/AccountKey.ts"
+import { LockBusy, StoreUnavailable } from "../domain/Errors.ts"
+import * as AccountFileName from "./AccountFileName.ts"
+import { AccountLock, busyFor, type Purpose } from "./AccountLock.ts"
+import { BrokerConfig } from "./BrokerConfig.ts"
+
+/** How often a busy lock is tried: soon at first, because most are held for moments, then every 50 ms. */
+const polling = Schedule.exponential("2 millis", 1.5).pipe(
+  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.millis(50)))),
+  Schedule.jittered,
+)
+
+export const layer = Layer.effect(
+  AccountLock,
+  Effect.gen(function* () {
+    const { accountsDirectory, lockPatience } = yield* BrokerConfig
+    const fs = yield* FileSystem.FileSystem
+    const paths = yield* Path.Path
+    const digest = yield* Digest.Digest
+    const tryLock = yield* kernelLock(process.platform)
+    const waiting = Schedule.upTo(polling, { duration: lockPatience })
+
+    const fileOf = Effect.fnUntraced(
+      function* (account: AccountKey, purpose: Purpose) {
+        const folder = paths.join(accountsDirectory, yield* AccountFileName.encode(account.provider))
+        const bucket = yield* AccountFileName.encode(account.bucket)
+        return { folder, path: paths.join(folder, `${bucket}.${purpose}.lock`) }
+      },
+      Effect.provideService(Digest.Digest, digest),
+    )
+
+    const openLock = Effect.fnUntraced(function* ({
+      folder,
+      path,
+    }: {
+      readonly folder: string
+      readonly path: string
+    }) {
+      const unavailable = () => StoreUnavailable.make({ path, operation: "write" })
+      yield* Effect.mapError(fs.makeDirectory(folder, { recursive: true, mode: 0o700 }), unavailable)
+      return yield* Effect.tryPromise({ try: () => open(path, "a", 0o600), catch: unavailable })
+    })
+
+    const obtain = Effect.fnUntraced(function* (handle: FileHandle, account: AccountKey, path: string) {
+      const attempt = Effect.suspend((): Effect.Effect<void, LockBusy | StoreUnavailable> => {
+        const result = tryLock(handle.fd)
+        if (result === "held") return Effect.void
+        return result === "busy"
+          ? Effect.fail(LockBusy.make({ account, retryAfter: busyFor }))
+          : Effect.fail(StoreUnavailable.make({ path, operation: "write" }))
+      })
+      yield* Effect.retry(attempt, { schedule: waiting, while: ({ _tag }) => _tag === "LockBusy" })
+    })
+
+    return AccountLock.of({
+      withLock: (account, purpose) => (work) =>
+        Effect.flatMap(fileOf(account, purpose), (file) =>
+          Effect.acquireUseRelease(
+            openLock(file),
+            (handle) => Effect.andThen(obtain(handle, account, file.path), work),
+            close,
+          ),
+        ),
+      isHeld: Effect.fnUntraced(function* (account, purpose) {
+        const { path } = yield* fileOf(account, purpose)
+        return yield* Effect.acquireUseRelease(
+          Effect.tryPromise(() => open(path, "r")),
+          ({ fd }) => Effect.sync(() => tryLock(fd) === "busy"),
+          close,
+        ).pipe(
+          // Nobody has ever locked it, or it cannot be looked at.
+          Effect.catch(() => Effect.succeed(false)),
+        )
+      }),
+    })
+  }),
+)
+
+/** The lock goes with the descriptor. */
+const close = (handle: FileHandle) => Effect.promise(() => handle.close())
+
+type TryLock = (descriptor: number) => "held" | "busy" | "failed"
+
+// <sys/file.h>; the same on Linux and macOS.
+const LOCK_EX = 2
+const LOCK_NB = 4
+
+const libraries: { readonly [platform: string]: string } = { linux: "libc.so.6", darwin: "libSystem.B.dylib" }
+
+const kernelLock = Effect.fnUntraced(function* (platform: NodeJS.Platform): Effect.fn.Return<TryLock> {
+  const library = libraries[platform]
+  if (library === undefined) {
+    yield* Effect.logWarning(
+      "This operating system has no flock, so processes cannot be kept apart. Let one process do all refreshing.",
+    )
+    return () => "held"
+  }
+  const { default: koffi } = yield* Effect.promise(() => import("koffi"))
+  const flock = koffi.load(library).func("int flock(int fd, int operation)")
+  const { EAGAIN, EINTR, EWOULDBLOCK } = koffi.os.errno
+  const busy = new Set([EAGAIN, EINTR, EWOULDBLOCK])
+  return (descriptor) => {
+    if (flock(descriptor, LOCK_EX | LOCK_NB) === 0) return "held"
+    return busy.has(koffi.errno()) ? "busy" : "failed"
+  }
+})

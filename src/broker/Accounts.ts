@@ -1,0 +1,199 @@
+/**
+ * The accounts' records as the rest of the broker sees them: changed by one at a time, and, when a refresh has brought a
+ * token that the store does not take, kept here and served from here until it does.
+ */
+import {
+  Context,
+  Duration,
+  Effect,
+  Layer,
+  MutableHashMap,
+  Option,
+  type PubSub,
+  Result,
+  Schedule,
+  Schema,
+  type Scope,
+} from "effect"
+import { AccountKey } from "../domain/AccountKey.ts"
+import { type AccountRecord, isSameLogin } from "../domain/AccountRecord.ts"
+import type { LockBusy } from "../domain/Errors.ts"
+import { loginCommand } from "../domain/LoginCommand.ts"
+import { printable } from "../domain/RemoteText.ts"
+import { AccountLock } from "./AccountLock.ts"
+import { type StoreError, TokenStore } from "./TokenStore.ts"
+
+/** What became of a token that a refresh brought. */
+export type Kept =
+  | { readonly _tag: "Kept"; readonly record: AccountRecord }
+  /** Somebody logged out meanwhile. */
+  | { readonly _tag: "LoggedOut" }
+  /** Somebody logged in anew meanwhile. */
+  | { readonly _tag: "LoggedIn"; readonly record: AccountRecord }
+
+/** The program ends, and these logins have a refresh token that is nowhere but in its memory. */
+export class LoginsLost extends Schema.TaggedError<LoginsLost>()("LoginsLost", { accounts: Schema.Array(AccountKey) }) {
+  override get message(): string {
+    const names = this.accounts.map((account) => printable(account.toString())).join(", ")
+    const commands = this.accounts.map(loginCommand).join("; ")
+    return `The refreshed token of ${names} could not be saved, and is lost with the end of this program. Mend the store, then log in again with: ${commands}`
+  }
+}
+
+/** How often to try to save what could not be saved: the disk may be freed at any time. */
+const saving = Schedule.exponential("1 second").pipe(
+  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30)))),
+)
+
+/** Reads and changes records. */
+export class Accounts extends Context.Service<
+  Accounts,
+  {
+    /** The record, or none if nobody is logged in. */
+    readonly get: (account: AccountKey) => Effect.Effect<Option.Option<AccountRecord>, StoreError>
+    /** The accounts that have a record, damaged ones included. */
+    readonly list: Effect.Effect<ReadonlyArray<AccountKey>, StoreError>
+    /** As {@link TokenStore.changes}. */
+    readonly changes: Effect.Effect<PubSub.Subscription<AccountKey>, never, Scope.Scope>
+    /** Replaces a record by what `change` makes of it, while nobody else changes it. Returns what is there then. */
+    readonly update: <E>(
+      account: AccountKey,
+      change: (current: Option.Option<AccountRecord>) => Effect.Effect<AccountRecord, E>,
+    ) => Effect.Effect<AccountRecord, E | StoreError | LockBusy>
+    /**
+     * Keeps what a refresh of `sent` brought; the provider will not give it twice, so this does not fail. What cannot be
+     * saved is kept in memory and tried again.
+     */
+    readonly keep: (
+      account: AccountKey,
+      sent: AccountRecord,
+      change: (current: AccountRecord) => AccountRecord,
+    ) => Effect.Effect<Kept>
+    /** Forgets a record. It is fine if there is none. */
+    readonly remove: (account: AccountKey) => Effect.Effect<void, StoreError | LockBusy>
+    /** Whether the account's token is in memory only, because the store does not take it. */
+    readonly isUnsaved: (account: AccountKey) => Effect.Effect<boolean>
+  }
+>()("tokenkeep/broker/Accounts") {
+  /** Over the store. When its scope closes while a token is unsaved, that is a defect of the program: {@link LoginsLost}. */
+  static readonly layer = Layer.effect(
+    this,
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const lock = yield* AccountLock
+      const scope = yield* Effect.scope
+
+      interface Unsaved {
+        readonly sent: AccountRecord
+        readonly record: AccountRecord
+      }
+      const unsaved = MutableHashMap.empty<AccountKey, Unsaved>()
+
+      /** What is true of an account: its unsaved record, as long as the store has the one from before. */
+      const get = Effect.fnUntraced(function* (account: AccountKey) {
+        const stored = store.get(account)
+        const held = MutableHashMap.get(unsaved, account)
+        if (Option.isNone(held)) return yield* stored
+        const { record, sent } = held.value
+        const current = yield* Effect.orElseSucceed(stored, () => Option.some(sent))
+        return Option.map(current, (there) => (isSameLogin(there, sent) ? record : there))
+      })
+
+      const set = (account: AccountKey, record: AccountRecord) =>
+        Effect.tap(store.set(account, record), () => Effect.sync(() => MutableHashMap.remove(unsaved, account)))
+
+      /** Saves, unless somebody has logged out or in meanwhile: that is newer than what was refreshed. */
+      const save = Effect.fnUntraced(function* (
+        account: AccountKey,
+        sent: AccountRecord,
+        change: (current: AccountRecord) => AccountRecord,
+      ): Effect.fn.Return<Kept, StoreError> {
+        const current = yield* get(account)
+        if (Option.isNone(current)) return { _tag: "LoggedOut" }
+        if (!isSameLogin(current.value, sent)) return { _tag: "LoggedIn", record: current.value }
+        const record = change(current.value)
+        yield* set(account, record)
+        return { _tag: "Kept", record }
+      })
+
+      const trySaving = Effect.fnUntraced(function* (account: AccountKey) {
+        const held = MutableHashMap.get(unsaved, account)
+        if (Option.isNone(held)) return
+        const { record, sent } = held.value
+        const current = yield* store.get(account)
+        if (Option.isSome(current) && isSameLogin(current.value, sent)) yield* store.set(account, record)
+        MutableHashMap.remove(unsaved, account)
+        yield* Effect.logInfo(`The refreshed token of ${printable(account.toString())} is saved now.`)
+      })
+
+      const hold = Effect.fnUntraced(function* (
+        account: AccountKey,
+        held: Unsaved,
+        error: { readonly message: string },
+      ) {
+        MutableHashMap.set(unsaved, account, held)
+        yield* Effect.logError(
+          `The refreshed token of ${printable(account.toString())} is in memory only: do not end this program. ${error.message}`,
+        )
+        yield* lock
+          .withLock(
+            account,
+            "record",
+          )(trySaving(account))
+          .pipe(Effect.delay("1 second"), Effect.retry(saving), Effect.orDie, Effect.forkIn(scope))
+      })
+
+      // A last try: what could not be written an hour ago may find its place now.
+      yield* Effect.addFinalizer(() =>
+        Effect.gen(function* () {
+          const held = [...MutableHashMap.keys(unsaved)]
+          yield* Effect.forEach(held, (account) =>
+            lock
+              .withLock(
+                account,
+                "record",
+              )(trySaving(account))
+              .pipe(Effect.catch(({ message }) => Effect.logError(message))),
+          )
+          const accounts = [...MutableHashMap.keys(unsaved)]
+          if (accounts.length > 0) return yield* Effect.die(LoginsLost.make({ accounts }))
+        }),
+      )
+
+      return Accounts.of({
+        get,
+        list: store.list,
+        changes: store.changes,
+        update: (account, change) =>
+          Effect.gen(function* () {
+            const record = yield* change(yield* get(account))
+            yield* set(account, record)
+            return record
+          }).pipe(lock.withLock(account, "record"), Effect.withSpan("Accounts.update")),
+        keep: Effect.fn("Accounts.keep")(function* (account, sent, change) {
+          return yield* lock
+            .withLock(
+              account,
+              "record",
+            )(save(account, sent, change))
+            .pipe(
+              Effect.catch((error): Effect.Effect<Kept> => {
+                const record = change(sent)
+                return Effect.as(hold(account, { sent, record }, error), { _tag: "Kept", record })
+              }),
+            )
+        }, Effect.uninterruptible),
+        remove: Effect.fn("Accounts.remove")(function* (account) {
+          // Who asks to forget what is not there must not leave a lock file behind.
+          const known = yield* Effect.result(get(account))
+          if (Result.isSuccess(known) && Option.isNone(known.success)) return
+          yield* Effect.andThen(
+            store.remove(account),
+            Effect.sync(() => MutableHashMap.remove(unsaved, account)),
+          ).pipe(lock.withLock(account, "record"))
+        }),
+        isUnsaved: (account) => Effect.sync(() => MutableHashMap.has(unsaved, account)),
+      })
+    }),
+  )
+}
