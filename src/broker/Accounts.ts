@@ -16,7 +16,7 @@ import {
   type Scope,
 } from "effect"
 import { AccountKey } from "../domain/AccountKey.ts"
-import { type AccountRecord, isSameLogin } from "../domain/AccountRecord.ts"
+import { type AccountRecord, isAnswerTo, isSameLogin } from "../domain/AccountRecord.ts"
 import type { LockBusy } from "../domain/Errors.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
@@ -69,6 +69,11 @@ export class Accounts extends Context.Service<
       sent: AccountRecord,
       change: (current: AccountRecord) => AccountRecord,
     ) => Effect.Effect<Kept>
+    /**
+     * Finds what a process had brought and was about to save when it died over a refresh: then its answer is not lost. The
+     * `refresh` lock must be held. Returns what is there then.
+     */
+    readonly recover: (account: AccountKey) => Effect.Effect<Option.Option<AccountRecord>, StoreError | LockBusy>
     /** Forgets a record. It is fine if there is none. */
     readonly remove: (account: AccountKey) => Effect.Effect<void, StoreError | LockBusy>
     /** Whether the account's token is in memory only, because the store does not take it. */
@@ -183,6 +188,21 @@ export class Accounts extends Context.Service<
               }),
             )
         }, Effect.uninterruptible),
+        recover: Effect.fn("Accounts.recover")(function* (account) {
+          return yield* Effect.gen(function* () {
+            const current = yield* get(account)
+            if (Option.isNone(current) || current.value.history.standing._tag !== "Sent") return current
+            const written = yield* store.interrupted(account)
+            const found = written.find((record) => isAnswerTo(current.value, record))
+            if (found === undefined) return current
+            yield* set(account, found)
+            yield* store.removeInterrupted(account)
+            yield* Effect.logInfo(
+              `The answer to a refresh of ${printable(account.toString())} was recovered after its process died.`,
+            )
+            return Option.some(found)
+          }).pipe(lock.withLock(account, "record"), Effect.uninterruptible)
+        }),
         remove: Effect.fn("Accounts.remove")(function* (account) {
           // Who asks to forget what is not there must not leave a lock file behind.
           const known = yield* Effect.result(get(account))

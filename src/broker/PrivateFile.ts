@@ -29,6 +29,16 @@ export const make = Effect.gen(function* () {
     yield* handle.sync
   }, Effect.scoped)
 
+  const leftovers = Effect.fnUntraced(function* (path: string) {
+    const folder = paths.dirname(path)
+    const isLeft = (name: string) => name.startsWith(`${paths.basename(path)}.`) && name.endsWith(temporaryExtension)
+    return yield* fs.readDirectory(folder).pipe(
+      Effect.map((names) => names.filter(isLeft).map((name) => paths.join(folder, name))),
+      Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed([])),
+      Effect.mapError(unavailable(path, "read")),
+    )
+  })
+
   return {
     /** The content, or none if there is no such file. */
     read: (path: string): Effect.Effect<Option.Option<string>, StoreUnavailable> =>
@@ -66,21 +76,28 @@ export const make = Effect.gen(function* () {
       }).pipe(Effect.mapError(unavailable(path, "write")))
     }, Effect.uninterruptible),
 
+    /** What writers that did not live to the end have left: whole files or parts of them. */
+    leftovers,
+
     /** Removes the file, if it is there, and what writers that did not live to the end have left of it. */
     remove: Effect.fnUntraced(function* (path: string) {
-      const folder = paths.dirname(path)
-      const isLeft = (name: string) =>
-        name === paths.basename(path) ||
-        (name.startsWith(`${paths.basename(path)}.`) && name.endsWith(temporaryExtension))
+      const left = yield* leftovers(path)
       yield* Effect.gen(function* () {
-        const names = yield* fs.readDirectory(folder)
-        yield* Effect.forEach(names.filter(isLeft), (name) => fs.remove(paths.join(folder, name), { force: true }))
-        yield* syncFolder(folder)
+        yield* Effect.forEach([...left, path], (file) => fs.remove(file, { force: true }), { discard: true })
+        yield* syncFolder(paths.dirname(path))
       }).pipe(
         Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
         Effect.mapError(unavailable(path, "write")),
       )
     }, Effect.uninterruptible),
+
+    /** Removes what writers that did not live to the end have left of it. Nobody may be writing it. */
+    removeLeftovers: Effect.fnUntraced(function* (path: string) {
+      const left = yield* leftovers(path)
+      yield* Effect.forEach(left, (file) => fs.remove(file, { force: true }), { discard: true }).pipe(
+        Effect.mapError(unavailable(path, "write")),
+      )
+    }),
 
     /** The names of the folders, or of the files, in a folder; none if there is no such folder. */
     list: (folder: string, type: "Directory" | "File"): Effect.Effect<ReadonlyArray<string>, StoreUnavailable> =>

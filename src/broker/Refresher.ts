@@ -84,10 +84,7 @@ export class Refresher extends Context.Service<
 
       const inFlight = MutableHashMap.empty<AccountKey, Deferred.Deferred<StoredToken, RefreshError>>()
 
-      const read = Effect.fnUntraced(function* (account: AccountKey) {
-        const record = yield* accounts.get(account)
-        return Option.isSome(record) ? record.value : yield* TokenNotFound.make({ account })
-      })
+      const read = (account: AccountKey) => Effect.flatMap(accounts.get(account), (found) => present(account, found))
 
       /** The token, if there is nothing to do. None if it is to be refreshed. */
       const asItIs = Effect.fnUntraced(function* (account: AccountKey, record: Record) {
@@ -198,7 +195,7 @@ export class Refresher extends Context.Service<
         seen: Record,
         urgency: Urgency,
       ) {
-        const { history, token } = yield* read(account)
+        const { history, token } = yield* Effect.flatMap(accounts.recover(account), (found) => present(account, found))
         const isOthers = !Equal.equals(token.accessToken, seen.token.accessToken)
         if (isOthers && isFresh(token, yield* DateTime.now)) return token
         const good = yield* asItIs(account, { ...seen, history, token })
@@ -286,6 +283,9 @@ const refusal = (account: AccountKey, failure: ProviderFailure, wait: Duration.D
   if (reason._tag === "RateLimited") return RefreshRateLimited.make({ account, retryAfter: wait })
   return RefreshFailed.make({ account, detail: `${failure.message} The login is kept; try again later.` })
 }
+
+const present = (account: AccountKey, found: Option.Option<Record>) =>
+  Option.match(found, { onNone: () => TokenNotFound.make({ account }), onSome: Effect.succeed })
 
 const ifFresh = Effect.fnUntraced(function* (account: AccountKey, token: StoredToken) {
   if (isFresh(token, yield* DateTime.now)) return token

@@ -20,6 +20,13 @@ export class TokenStore extends Context.Service<
     readonly set: (account: AccountKey, record: AccountRecord) => Effect.Effect<void, StoreError>
     /** Forgets the record. It is fine if there is none. */
     readonly remove: (account: AccountKey) => Effect.Effect<void, StoreError>
+    /**
+     * The records that processes were writing when they died, whole but not in place. Nobody may be writing meanwhile, so
+     * ask while holding the account's `record` lock.
+     */
+    readonly interrupted: (account: AccountKey) => Effect.Effect<ReadonlyArray<AccountRecord>, StoreError>
+    /** Removes these. */
+    readonly removeInterrupted: (account: AccountKey) => Effect.Effect<void, StoreError>
     /** The accounts that have a record, damaged ones included. */
     readonly list: Effect.Effect<ReadonlyArray<AccountKey>, StoreError>
     /**
@@ -47,6 +54,8 @@ export class TokenStore extends Context.Service<
             MutableHashMap.remove(records, account)
             PubSub.publishUnsafe(changed, account)
           }),
+        interrupted: () => Effect.succeed([]),
+        removeInterrupted: () => Effect.void,
         list: Effect.sync(() => [...MutableHashMap.keys(records)]),
         changes: PubSub.subscribe(changed),
       })

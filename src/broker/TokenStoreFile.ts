@@ -30,6 +30,10 @@ const extension = ".json"
 /** How often the folders are looked at for what other processes did. Renewal is minutes ahead of expiry; this may wait. */
 const lookingAround = Duration.seconds(10)
 
+/** The record, if it is this account's. */
+const recordOf = (account: AccountKey, { bucket, provider, version: _, ...record }: typeof Record.Type) =>
+  provider === account.provider && bucket === account.bucket ? Option.some(record) : Option.none()
+
 /** Which file each account has. */
 type Versions = MutableHashMap.MutableHashMap<AccountKey, string>
 
@@ -135,16 +139,15 @@ export const layer = Layer.effect(
         const path = yield* fileOf(account)
         const record = yield* read(path)
         if (Option.isNone(record)) return Option.none()
-        const { bucket, provider, ...rest } = record.value
-        if (provider !== account.provider || bucket !== account.bucket) return yield* StoreCorrupt.make({ path })
-        return Option.some(rest)
+        const ours = recordOf(account, record.value)
+        return Option.isSome(ours) ? ours : yield* StoreCorrupt.make({ path })
       }),
       set: Effect.fn("TokenStore.set")(function* (account, record) {
         const path = yield* fileOf(account)
         // What cannot be understood is not ours to replace.
         yield* read(path)
         const content = yield* Effect.orDie(
-          encode({ version: 1, provider: account.provider, bucket: account.bucket, ...record }),
+          encode({ ...record, version: 1, provider: account.provider, bucket: account.bucket }),
         )
         yield* files.write(path, content)
         PubSub.publishUnsafe(changed, account)
@@ -152,6 +155,17 @@ export const layer = Layer.effect(
       remove: Effect.fn("TokenStore.remove")(function* (account) {
         yield* files.remove(yield* fileOf(account))
         PubSub.publishUnsafe(changed, account)
+      }),
+      interrupted: Effect.fn("TokenStore.interrupted")(function* (account) {
+        const left = yield* Effect.flatMap(fileOf(account), files.leftovers)
+        // Most of them are parts of a record, or empty.
+        const records = yield* Effect.forEach(left, (path) =>
+          Effect.catchTag(read(path), "StoreCorrupt", () => Effect.succeedNone),
+        )
+        return records.flatMap(Option.toArray).flatMap((record) => Option.toArray(recordOf(account, record)))
+      }),
+      removeInterrupted: Effect.fn("TokenStore.removeInterrupted")(function* (account) {
+        yield* Effect.flatMap(fileOf(account), files.removeLeftovers)
       }),
       list: listFiles.pipe(
         Effect.map((found) => found.map(({ account }) => account)),

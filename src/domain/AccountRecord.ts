@@ -61,7 +61,7 @@ export const RefreshHistory = Schema.Struct({
   rotation: Schema.Literals(["observed", "none", "unknown"]),
   /** Refreshes that failed since the last one that did not. */
   failures: Schema.Int,
-  last: Schema.optionalKey(Schema.Struct({ at: Instant, outcome: Outcome })),
+  last: Schema.optionalKey(Schema.Struct({ at: Instant, outcome: Outcome, attempt: Schema.optionalKey(Attempt) })),
   /** When nobody may refresh, because the provider said so or the last refreshes failed. */
   backOff: Schema.optionalKey(Schema.Struct({ from: Instant, until: Instant })),
 })
@@ -89,6 +89,12 @@ export const fromLogin = (token: StoredToken, since: DateTime.Utc): AccountRecor
 export const isSameLogin = (one: AccountRecord, other: AccountRecord): boolean =>
   Equal.equals(one.token.refreshToken, other.token.refreshToken)
 
+/** Whether `written` is what the refresh that `sent` tells of has brought. */
+export const isAnswerTo = (sent: AccountRecord, written: AccountRecord): boolean =>
+  sent.history.standing._tag === "Sent" &&
+  written.history.last?.outcome === "refreshed" &&
+  Equal.equals(written.history.last.attempt, sent.history.standing.attempt)
+
 /** The answer that was lost, if one was. One that the sender died over is as lost as one that the network dropped. */
 export const lostAnswer = ({ standing }: RefreshHistory): Option.Option<Attempt> =>
   standing._tag === "Good"
@@ -107,6 +113,7 @@ export const withRefreshed = (
   refreshed: RefreshedToken,
   at: DateTime.Utc,
 ): AccountRecord => {
+  const { standing } = history
   const merged = mergeRefreshed(token, refreshed)
   const rotated = !Equal.equals(merged.refreshToken, token.refreshToken)
   return {
@@ -117,7 +124,7 @@ export const withRefreshed = (
       standing: { _tag: "Good" },
       rotation: rotated || history.rotation === "observed" ? "observed" : "none",
       failures: 0,
-      last: { at, outcome: "refreshed" },
+      last: { at, outcome: "refreshed", ...(standing._tag === "Sent" && { attempt: standing.attempt }) },
     },
   }
 }
