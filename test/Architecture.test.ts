@@ -63,6 +63,7 @@ describe("src", () => {
       "oauth/LoopbackListenerNode.ts",
       "server/PeerCredentials.ts",
       "server/UnixServer.ts",
+      "testing/ScriptedServer.ts",
     ]
     for (const file of files) {
       const text = textOf(file)

@@ -1,9 +1,19 @@
 /**
- * For the tests of programs that build on tokenkeep.
+ * For the tests of programs that build on tokenkeep, and of any other OAuth client.
  *
  * - {@link ScriptedProvider}: an authorization server in process that does what a test says.
+ * - {@link ScriptedServer}: the same on a socket.
+ * - {@link Behaviour}: how badly it can behave.
  * - `layerBrokerMemory` and `TokenStore.layerMemory`: nothing on disk.
  */
 export { layerMemory as layerBrokerMemory } from "../broker/BrokerHost.ts"
 export { TokenStore } from "../broker/TokenStore.ts"
-export * as ScriptedProvider from "./ScriptedProvider.ts"
+export type { Options } from "./AuthorizationServer.ts"
+export * as Behaviour from "./Behaviour.ts"
+export type { Call } from "./Journal.ts"
+export type { Login } from "./Login.ts"
+export type { Changes, Policy } from "./Policy.ts"
+export { Script } from "./Script.ts"
+export { ScriptedProvider } from "./ScriptedProvider.ts"
+export * as ScriptedServer from "./ScriptedServer.ts"
+export type { Family } from "./TokenFamilies.ts"

@@ -5,7 +5,7 @@
 import { connect } from "node:net"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Logger, Path, Redacted, References, Result, Schema, Tracer } from "effect"
+import { Effect, FileSystem, Layer, Logger, Option, Path, Redacted, References, Result, Schema, Tracer } from "effect"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import { Providers } from "../../src/broker/Providers.ts"
@@ -97,7 +97,9 @@ describe("secrets", () => {
         Layer.provideMerge(spying),
         Layer.provideMerge(BrokerHost.layer),
         Layer.provideMerge(TemporaryHome.layerConfig()),
-        Layer.provideMerge(ScriptedProvider.layer()),
+        Layer.provideMerge(
+          ScriptedProvider.layer({ clientSecret: Option.some(Redacted.make("canary-client-secret")) }),
+        ),
         Layer.provideMerge(NodeServices.layer),
         Layer.provideMerge(Logger.layer([Logger.consolePretty(), Logger.consoleJson, Logger.consoleLogFmt])),
       )

@@ -1,0 +1,4 @@
+import * as ScriptedServer from "../../src/testing/ScriptedServer.ts"
+import { suite } from "./ScriptedProviderContract.ts"
+
+suite("on a socket", ScriptedServer.layer)
