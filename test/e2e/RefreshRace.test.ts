@@ -1,20 +1,10 @@
 /**
  * One login, many processes. The server ends a login when a refresh token is used twice, so a single double use shows.
  */
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Option } from "effect"
 import { Broker } from "../../src/broker/Broker.ts"
-import * as BrokerHost from "../../src/broker/BrokerHost.ts"
-import * as ScriptedServer from "../../src/testing/ScriptedServer.ts"
 import * as Race from "../support/RefreshRace.ts"
-import * as TemporaryHome from "../support/TemporaryHome.ts"
-
-const places = BrokerHost.layer.pipe(
-  Layer.provideMerge(TemporaryHome.layerConfig()),
-  Layer.provide(NodeServices.layer),
-  Layer.merge(ScriptedServer.layer({ clientSecret: Option.none() })),
-)
 
 describe("many processes that want one expired token", () => {
   it.live(
@@ -22,65 +12,96 @@ describe("many processes that want one expired token", () => {
     () =>
       Effect.gen(function* () {
         yield* Race.configure
-        const home = yield* Race.homeFolder
-        const workers = yield* Effect.all(
-          Array.from({ length: 8 }, () => Race.startWorker(home)),
-          { concurrency: "unbounded" },
-        )
+        const workers = yield* Race.startWorkers(yield* Race.homeFolder, 6)
         for (let n = 0; n < 200; n++) {
-          const { result } = yield* Race.round(workers, `round-${n}`, 20)
+          const result = yield* Race.round(workers, `round-${n}`, 20)
           assert.deepStrictEqual(result, { redemptions: 1, reuses: 0, failures: [], tokens: 1 })
         }
-      }).pipe(Effect.provide(places), Effect.scoped),
-    120_000,
+      }).pipe(Effect.provide(Race.places()), Effect.scoped),
+    60_000,
   )
 
   it.live(
-    "lose nothing when processes are killed at random, but what was answered and not yet on disk",
+    "keep it when one of them is killed, or know that it is suspect",
     () =>
       Effect.gen(function* () {
         yield* Race.configure
         const home = yield* Race.homeFolder
-        const workers = yield* Effect.all(
-          Array.from({ length: 4 }, () => Race.startWorker(home)),
-          { concurrency: "unbounded" },
-        )
-        const outcomes = { survived: 0, suspect: 0 }
-        for (let n = 0; n < 20; n++) {
-          const victim = yield* Race.startWorker(home, { DIE_AT: String(1 + ((n * 7) % 24)) })
-          const { account, family, result } = yield* Race.round([victim, ...workers], `round-${n}`, 20)
-          const seen = yield* Race.familyOf(family)
-          assert.strictEqual(seen.reuses, 0)
-          console.log(victim.lastWords(), JSON.stringify(result))
+        const workers = [...(yield* Race.startWorkers(home, 4))]
+        for (let n = 0; n < 12; n++) {
+          const victim = workers[n % workers.length]
+          if (victim === undefined) return
+          const seen = yield* Race.deadlyRound(workers, victim, (n * 17) % 60, `round-${n}`, 20)
+          if (seen.survived) assert.deepInclude(seen, { state: "ok", reuses: 0 })
+          else {
+            assert.strictEqual(seen.state, "suspect")
+            assert.include(seen.problem, `by process ${victim.pid}, no answer recorded`)
+          }
+          workers[n % workers.length] = yield* Race.startWorker(home)
         }
-      }).pipe(Effect.provide(places), Effect.scoped),
-    120_000,
+      }).pipe(Effect.provide(Race.places()), Effect.scoped),
+    60_000,
   )
 })
 
 describe("a process that is killed in the middle of a refresh", () => {
   it.live(
-    "leaves a login that survives, except when the answer had come and was not yet on disk: then it is suspect",
+    "leaves a login that survives, unless the answer had come and no disk had seen it: then it is suspect",
     () =>
       Effect.gen(function* () {
         yield* Race.configure
         const home = yield* Race.homeFolder
-        const outcomes: Array<string> = []
-        for (let n = 1; ; n++) {
-          const { account, family } = yield* Race.expiredLogin(`step-${n}`)
-          const worker = yield* Race.startWorker(home, { DIE_AT: String(n) })
-          const report = yield* Effect.promise(() => worker.ask(account, 1))
-          if (report !== undefined) break
-          const sent = (yield* Race.familyOf(family)).redemptions
-          const { state, problem } = yield* Race.stateOf(account)
-          const broker = yield* Broker
-          const next = yield* Effect.result(broker.getToken(account))
-          outcomes.push(
-            `${worker.lastWords()}: sent ${sent}, ${state} ${Option.getOrElse(problem, () => "")}, then ${next._tag} ${"failure" in next ? next.failure.message : ""}`,
-          )
+        const broker = yield* Broker
+        const { account: undisturbed } = yield* Race.expiredLogin("undisturbed")
+        const whole = yield* Race.startWorker(home)
+        const report = yield* Effect.promise(() => whole.ask(undisturbed, 1))
+        const steps = Array.from({ length: report?.steps ?? 0 }, (_, n) => n + 1)
+        assert.isAbove(steps.length, 20)
+
+        const deaths = yield* Effect.forEach(
+          steps,
+          Effect.fnUntraced(function* (step) {
+            const { account } = yield* Race.expiredLogin(`step-${step}`)
+            const worker = yield* Race.startWorker(home, { DIE_AT: String(step) })
+            assert.isUndefined(yield* Effect.promise(() => worker.ask(account, 1)))
+            const { problem, state } = yield* Race.stateOf(account)
+            const next = yield* Effect.result(broker.getToken(account))
+            const after = yield* Race.stateOf(account)
+            return { pid: worker.pid, place: worker.lastWords(), state, problem, next, after }
+          }),
+          { concurrency: 2 },
+        )
+        const places = deaths.map(({ place }) => place)
+        const answered = places.indexOf("after the answer")
+        const written = places.indexOf("after write", answered)
+        assert.isAbove(answered, 0)
+        assert.isAbove(written, answered)
+        for (const [at, { after, next, pid, place, problem, state }] of deaths.entries()) {
+          if (at < answered || at >= written) assert.strictEqual(next._tag, "Success", place)
+          else {
+            assert.strictEqual(state, "suspect", place)
+            assert.match(Option.getOrThrow(problem), new RegExp(`sent at \\S+Z by process ${pid}, no answer recorded`))
+            assert.strictEqual(next._tag === "Failure" ? next.failure._tag : "", "ReauthRequired", place)
+            assert.strictEqual(after.state, "suspect", place)
+            assert.include(Option.getOrThrow(after.problem), "tokenkeep login")
+          }
         }
-        console.log(outcomes.join("\n"))
-      }).pipe(Effect.provide(places), Effect.scoped),
-    120_000,
+      }).pipe(Effect.provide(Race.places()), Effect.scoped),
+    60_000,
+  )
+})
+
+describe("the command in a loop, and a program that embeds the broker", () => {
+  it.live(
+    "live on one store and on tokens of one second without a refusal",
+    () =>
+      Effect.gen(function* () {
+        const seen = yield* Race.twoPaths(5_000)
+        assert.deepStrictEqual(seen.refused, [])
+        assert.isAbove(seen.commands, 1)
+        assert.isAbove(seen.calls, 10)
+        assert.deepInclude(seen.family, { reuses: 0, refusals: 0, dead: false })
+      }).pipe(Effect.provide(Race.places({ accessTokenLifetime: "1 second" })), Effect.scoped),
+    60_000,
   )
 })

@@ -5,16 +5,23 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { dirname } from "node:path"
 import { fileURLToPath } from "node:url"
-import { DateTime, Effect, Option } from "effect"
+import { NodeServices } from "@effect/platform-node"
+import { Clock, DateTime, Effect, Layer, Option } from "effect"
 import { AccountLock } from "../../src/broker/AccountLock.ts"
+import { Broker } from "../../src/broker/Broker.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
+import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import type { AccountKey } from "../../src/domain/AccountKey.ts"
 import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import * as LoginState from "../../src/domain/LoginState.ts"
+import * as Behaviour from "../../src/testing/Behaviour.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
+import * as ScriptedServer from "../../src/testing/ScriptedServer.ts"
+import * as Program from "./Program.ts"
+import * as TemporaryHome from "./TemporaryHome.ts"
 
 const script = fileURLToPath(new URL("refresh-worker.ts", import.meta.url))
 
@@ -135,10 +142,13 @@ export interface Round {
   readonly tokens: number
 }
 
+const askAll = (workers: ReadonlyArray<Worker>, account: AccountKey, fibers: number) =>
+  Effect.promise(() => Promise.all(workers.map((worker) => worker.ask(account, fibers))))
+
 /** One round: every process asks at once, with so many fibers each. */
 export const round = Effect.fnUntraced(function* (workers: ReadonlyArray<Worker>, bucket: string, fibers: number) {
   const { account, family } = yield* expiredLogin(bucket)
-  const reports = yield* Effect.promise(() => Promise.all(workers.map((worker) => worker.ask(account, fibers))))
+  const reports = yield* askAll(workers, account, fibers)
   const answered = reports.flatMap((report) => (report === undefined ? [] : [report]))
   const { redemptions, reuses } = yield* familyOf(family)
   const result: Round = {
@@ -147,7 +157,31 @@ export const round = Effect.fnUntraced(function* (workers: ReadonlyArray<Worker>
     failures: answered.flatMap((report) => report.failures),
     tokens: new Set(answered.flatMap((report) => report.tokens)).size,
   }
-  return { account, family, result }
+  return result
+})
+
+/**
+ * A round in which one of the processes is killed after so many milliseconds. The server answers late, so that there is
+ * something to hit. What became of the login, as the next to use it hears, and as the status tells before and after.
+ */
+export const deadlyRound = Effect.fnUntraced(function* (
+  workers: ReadonlyArray<Worker>,
+  victim: Worker,
+  after: number,
+  bucket: string,
+  fibers: number,
+) {
+  const server = yield* ScriptedProvider
+  const broker = yield* Broker
+  const { account, family } = yield* expiredLogin(bucket)
+  yield* server.script([Behaviour.slow("15 millis")])
+  yield* Effect.all([askAll(workers, account, fibers), Effect.delay(Effect.sync(victim.kill), after)], {
+    concurrency: "unbounded",
+  })
+  const next = yield* Effect.result(broker.getToken(account))
+  const { reuses } = yield* familyOf(family)
+  const { problem, state } = yield* stateOf(account)
+  return { survived: next._tag === "Success", state, problem: Option.getOrElse(problem, () => ""), reuses }
 })
 
 /** The folder that all share. */
@@ -163,4 +197,45 @@ export const stateOf = Effect.fnUntraced(function* (account: AccountKey) {
     isUnsaved: false,
     isRefreshing: yield* lock.isHeld(account, "refresh"),
   })
+})
+
+/** A broker on files in a folder of its own, and the server that ends a login when a token is used twice. */
+export const places = (options: ScriptedServer.Options = {}) =>
+  BrokerHost.layer.pipe(
+    Layer.provideMerge(TemporaryHome.layerConfig()),
+    Layer.provide(NodeServices.layer),
+    Layer.merge(ScriptedServer.layer({ clientSecret: Option.none(), ...options })),
+  )
+
+export const startWorkers = (home: string, count: number) =>
+  Effect.all(
+    Array.from({ length: count }, () => startWorker(home)),
+    { concurrency: 4 },
+  )
+
+/** For so long `tokenkeep token` runs again and again, and another process asks all the time. */
+export const twoPaths = Effect.fnUntraced(function* (milliseconds: number) {
+  yield* configure
+  const home = yield* homeFolder
+  const { account, family } = yield* expiredLogin("default")
+  const worker = yield* startWorker(home)
+  const refused: Array<string> = []
+  let commands = 0
+  let calls = 0
+  const command = Effect.gen(function* () {
+    const { code, stderr } = yield* Program.run(["token", account.toString()], { TOKENKEEP_HOME: home })
+    commands++
+    if (code !== 0) refused.push(stderr)
+  })
+  const call = Effect.gen(function* () {
+    const report = yield* Effect.promise(() => worker.ask(account, 3))
+    calls++
+    refused.push(...(report?.failures ?? ["the process died"]))
+  }).pipe(Effect.delay("20 millis"))
+  const until = (yield* Clock.currentTimeMillis) + milliseconds
+  const isOver = Effect.map(Clock.currentTimeMillis, (now) => now >= until)
+  yield* Effect.all([Effect.repeat(command, { until: () => isOver }), Effect.repeat(call, { until: () => isOver })], {
+    concurrency: 2,
+  })
+  return { commands, calls, refused, family: yield* familyOf(family) }
 })
