@@ -3,7 +3,7 @@
  * The executable: the commands, what they run on, and how the process ends.
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Console, Effect, Exit, Layer, Logger } from "effect"
+import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { LoginsLost } from "./broker/Accounts.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
@@ -46,16 +46,15 @@ const report = (error: ExitCode.Failure) =>
 const wordsFor = ({ _tag, message }: { readonly _tag: string; readonly message: string }): string =>
   _tag === "ConfigError" ? `The environment is not as it must be. ${oneLine(message)}` : message
 
-/** A defect is ours, and its insides are not for the terminal; but nobody may miss that a login went with this process. */
+/** A defect is ours, and its insides are not for the terminal. That a login is lost has been said where it happened. */
 const reportDefect = (defect: unknown) =>
-  Effect.logDebug(defect).pipe(
-    Effect.andThen(
-      Console.error(
-        `tokenkeep: ${defect instanceof LoginsLost ? defect.message : "Something unexpected happened inside; --log-level debug says more."}`,
-      ),
-    ),
-    Effect.as(1),
-  )
+  (defect instanceof LoginsLost
+    ? Effect.void
+    : Effect.andThen(
+        Effect.logDebug(defect),
+        Console.error("tokenkeep: Something unexpected happened inside; --log-level debug says more."),
+      )
+  ).pipe(Effect.as(1))
 
 tokenkeep.pipe(
   Command.run({ version }),
@@ -77,7 +76,7 @@ tokenkeep.pipe(
         Exit.match(exit, {
           onSuccess: (code) => (typeof code === "number" ? code : 0),
           // Interrupted. A server that was told to stop has done as it was told, and says so itself.
-          onFailure: () => Number(process.exitCode ?? 130),
+          onFailure: (cause) => (Cause.hasDies(cause) ? 1 : Number(process.exitCode ?? 130)),
         }),
       ),
   }),

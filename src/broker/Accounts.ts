@@ -161,7 +161,10 @@ export class Accounts extends Context.Service<
               .pipe(Effect.catch(({ message }) => Effect.logError(message))),
           )
           const accounts = [...MutableHashMap.keys(unsaved)]
-          if (accounts.length > 0) return yield* Effect.die(LoginsLost.make({ accounts }))
+          if (accounts.length === 0) return
+          const lost = LoginsLost.make({ accounts })
+          yield* Effect.logError(lost.message)
+          return yield* Effect.die(lost)
         }),
       )
 

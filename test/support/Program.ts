@@ -25,11 +25,15 @@ export interface Running {
 
 export type Environment = { readonly [name: string]: string }
 
-/** Starts the program; it is killed when the scope closes. Only what is given is in its environment. */
-export const start = (args: ReadonlyArray<string>, environment: Environment) =>
+/**
+ * Starts the program; it is killed when the scope closes. Only what is given is in its environment. `under` is a command
+ * that runs the command that follows it.
+ */
+export const start = (args: ReadonlyArray<string>, environment: Environment, under: ReadonlyArray<string> = []) =>
   Effect.acquireRelease(
     Effect.sync((): Running => {
-      const child = spawn(process.execPath, [main, ...args], { env: { ...environment }, stdio: "pipe" })
+      const [command = process.execPath, ...rest] = [...under, process.execPath, main, ...args]
+      const child = spawn(command, rest, { env: { ...environment }, stdio: "pipe" })
       const output = { stdout: "", stderr: "" }
       const listeners = new Set<() => void>()
       const notice = () => listeners.forEach((listener) => listener())
@@ -73,10 +77,15 @@ export const start = (args: ReadonlyArray<string>, environment: Environment) =>
   )
 
 /** Runs the program to its end. */
-export const run = (args: ReadonlyArray<string>, environment: Environment, input = "") =>
+export const run = (
+  args: ReadonlyArray<string>,
+  environment: Environment,
+  input = "",
+  under: ReadonlyArray<string> = [],
+) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const running = yield* start(args, environment)
+      const running = yield* start(args, environment, under)
       if (input !== "") running.write(input)
       return yield* Effect.promise(() => running.ended)
     }),
