@@ -4,8 +4,10 @@
  */
 import {
   Context,
+  Deferred,
   Duration,
   Effect,
+  Exit,
   Layer,
   MutableHashMap,
   Option,
@@ -76,8 +78,10 @@ export class Accounts extends Context.Service<
     readonly recover: (account: AccountKey) => Effect.Effect<Option.Option<AccountRecord>, StoreError | LockBusy>
     /** Forgets a record. It is fine if there is none. */
     readonly remove: (account: AccountKey) => Effect.Effect<void, StoreError | LockBusy>
-    /** Whether the account's token is in memory only, because the store does not take it. */
-    readonly isUnsaved: (account: AccountKey) => Effect.Effect<boolean>
+    /** Why the account's token is in memory only, if it is. */
+    readonly unsaved: (account: AccountKey) => Effect.Effect<Option.Option<StoreError | LockBusy>>
+    /** Waits until the account's token is not in memory only. */
+    readonly saved: (account: AccountKey) => Effect.Effect<void>
   }
 >()("tokenkeep/broker/Accounts") {
   /** Over the store. When its scope closes while a token is unsaved, that is a defect of the program: {@link LoginsLost}. */
@@ -91,6 +95,9 @@ export class Accounts extends Context.Service<
       interface Unsaved {
         readonly sent: AccountRecord
         readonly record: AccountRecord
+        readonly why: StoreError | LockBusy
+        /** Done when it is saved, or no longer wanted. */
+        readonly over: Deferred.Deferred<void>
       }
       const unsaved = MutableHashMap.empty<AccountKey, Unsaved>()
 
@@ -104,8 +111,15 @@ export class Accounts extends Context.Service<
         return Option.map(current, (there) => (isSameLogin(there, sent) ? record : there))
       })
 
+      const letGo = (account: AccountKey) =>
+        Effect.sync(() => {
+          const held = Option.getOrUndefined(MutableHashMap.get(unsaved, account))
+          MutableHashMap.remove(unsaved, account)
+          if (held !== undefined) Deferred.doneUnsafe(held.over, Exit.void)
+        })
+
       const set = (account: AccountKey, record: AccountRecord) =>
-        Effect.tap(store.set(account, record), () => Effect.sync(() => MutableHashMap.remove(unsaved, account)))
+        Effect.andThen(store.set(account, record), letGo(account))
 
       /** Saves, unless somebody has logged out or in meanwhile: that is newer than what was refreshed. */
       const save = Effect.fnUntraced(function* (
@@ -127,18 +141,14 @@ export class Accounts extends Context.Service<
         const { record, sent } = held.value
         const current = yield* store.get(account)
         if (Option.isSome(current) && isSameLogin(current.value, sent)) yield* store.set(account, record)
-        MutableHashMap.remove(unsaved, account)
+        yield* letGo(account)
         yield* Effect.logInfo(`The refreshed token of ${printable(account.toString())} is saved now.`)
       })
 
-      const hold = Effect.fnUntraced(function* (
-        account: AccountKey,
-        held: Unsaved,
-        error: { readonly message: string },
-      ) {
+      const hold = Effect.fnUntraced(function* (account: AccountKey, held: Unsaved) {
         MutableHashMap.set(unsaved, account, held)
         yield* Effect.logError(
-          `The refreshed token of ${printable(account.toString())} is in memory only: do not end this program. ${error.message}`,
+          `The refreshed token of ${printable(account.toString())} is in memory only: do not end this program. ${held.why.message}`,
         )
         yield* lock
           .withLock(
@@ -185,9 +195,10 @@ export class Accounts extends Context.Service<
               "record",
             )(save(account, sent, change))
             .pipe(
-              Effect.catch((error): Effect.Effect<Kept> => {
+              Effect.catch((why): Effect.Effect<Kept> => {
                 const record = change(sent)
-                return Effect.as(hold(account, { sent, record }, error), { _tag: "Kept", record })
+                const held = { sent, record, why, over: Deferred.makeUnsafe<void>() }
+                return Effect.as(hold(account, held), { _tag: "Kept", record })
               }),
             )
         }, Effect.uninterruptible),
@@ -210,12 +221,16 @@ export class Accounts extends Context.Service<
           // Who asks to forget what is not there must not leave a lock file behind.
           const known = yield* Effect.result(get(account))
           if (Result.isSuccess(known) && Option.isNone(known.success)) return
-          yield* Effect.andThen(
-            store.remove(account),
-            Effect.sync(() => MutableHashMap.remove(unsaved, account)),
-          ).pipe(lock.withLock(account, "record"))
+          yield* Effect.andThen(store.remove(account), letGo(account)).pipe(lock.withLock(account, "record"))
         }),
-        isUnsaved: (account) => Effect.sync(() => MutableHashMap.has(unsaved, account)),
+        unsaved: (account) => Effect.sync(() => Option.map(MutableHashMap.get(unsaved, account), ({ why }) => why)),
+        saved: (account) =>
+          Effect.suspend(() =>
+            Option.match(MutableHashMap.get(unsaved, account), {
+              onNone: () => Effect.void,
+              onSome: ({ over }) => Deferred.await(over),
+            }),
+          ),
       })
     }),
   )

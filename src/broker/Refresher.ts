@@ -13,6 +13,7 @@ import {
   Duration,
   Effect,
   Equal,
+  Exit,
   Layer,
   MutableHashMap,
   Option,
@@ -208,15 +209,28 @@ export class Refresher extends Context.Service<
         )
       })
 
-      const trade = Effect.fn("Refresher.trade")(function* (account: AccountKey, urgency: Urgency) {
+      const trade = Effect.fn("Refresher.trade")(function* (
+        account: AccountKey,
+        urgency: Urgency,
+        answer: (token: StoredToken) => void,
+      ) {
         const seen = yield* read(account)
+        const unsaved = yield* accounts.unsaved(account)
+        if (Option.isSome(unsaved)) return isFresh(seen.token, yield* DateTime.now) ? seen.token : yield* unsaved.value
         const good = yield* asItIs(account, seen)
         if (Option.isSome(good)) return good.value
         if (seen.token.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
         const provider = yield* providers
           .get(account.provider)
           .pipe(Effect.catchTag("ProviderNotConfigured", () => ProviderNotFound.make({ provider: account.provider })))
-        return yield* lock.withLock(account, "refresh")(tradeAlone(account, provider, seen, urgency))
+        return yield* tradeAlone(account, provider, seen, urgency).pipe(
+          // What is in memory only is not there for others: they would use the token that is spent. So they have to wait.
+          Effect.tap((token) => {
+            answer(token)
+            return accounts.saved(account)
+          }),
+          lock.withLock(account, "refresh"),
+        )
       })
 
       return Refresher.of({
@@ -227,11 +241,14 @@ export class Refresher extends Context.Service<
               if (Option.isSome(running)) return yield* restore(Deferred.await(running.value))
               const result = Deferred.makeUnsafe<StoredToken, RefreshError>()
               MutableHashMap.set(inFlight, account, result)
-              const fiber = yield* trade(account, urgency).pipe(Effect.interruptible, Effect.forkIn(scope))
-              fiber.addObserver((exit) => {
-                MutableHashMap.remove(inFlight, account)
-                Deferred.doneUnsafe(result, exit)
-              })
+              const settle = (exit: Exit.Exit<StoredToken, RefreshError>) => {
+                if (Deferred.doneUnsafe(result, exit)) MutableHashMap.remove(inFlight, account)
+              }
+              const fiber = yield* trade(account, urgency, (token) => settle(Exit.succeed(token))).pipe(
+                Effect.interruptible,
+                Effect.forkIn(scope),
+              )
+              fiber.addObserver(settle)
               return yield* restore(Deferred.await(result))
             }),
           ),

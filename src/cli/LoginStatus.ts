@@ -53,7 +53,7 @@ export class LoginStatus extends Context.Service<
         const record = yield* accounts.get(account)
         const circumstances = {
           now: yield* DateTime.now,
-          isUnsaved: yield* accounts.isUnsaved(account),
+          isUnsaved: Option.isSome(yield* accounts.unsaved(account)),
           isRefreshing: yield* lock.isHeld(account, "refresh"),
         }
         return Option.map(record, (record): AccountState => ({

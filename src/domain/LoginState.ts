@@ -1,7 +1,7 @@
 /**
  * How a login is, in one word, and what to say about it.
  */
-import { DateTime, Option } from "effect"
+import { DateTime, Duration, Option } from "effect"
 import type { AccountKey } from "./AccountKey.ts"
 import { type AccountRecord, type Attempt, lostAnswer } from "./AccountRecord.ts"
 import { ReauthRequired, RefreshNotAvailable } from "./Errors.ts"
@@ -40,6 +40,15 @@ export const describe = (account: AccountKey, record: AccountRecord, circumstanc
   if (isUnsaved) {
     return said("unsaved", "The newest token could not be saved and is in memory only: do not end this program.")
   }
+  if (standing._tag === "Sent" && isRefreshing) {
+    const { at, pid } = standing.attempt
+    if (DateTime.isGreaterThan(now, DateTime.addDuration(at, longestRefresh))) {
+      return said(
+        "unsaved",
+        `Process ${pid} holds what a refresh brought that was sent at ${inSeconds(at)}, and cannot save it: do not end it. See what its log says, and whether the disk is full.`,
+      )
+    }
+  }
   const lost = Option.filter(lostAnswer(history), () => !isRefreshing)
   if (Option.isSome(lost)) {
     const sent = `A refresh was sent at ${inSeconds(lost.value.at)} by process ${lost.value.pid}, no answer recorded.`
@@ -52,6 +61,9 @@ export const describe = (account: AccountKey, record: AccountRecord, circumstanc
   const isDue = Option.exists(dueAt(account, record), DateTime.isLessThanOrEqualTo(now))
   return { state: isDue ? "expiring" : "ok", problem: Option.none() }
 }
+
+/** No attempt takes longer, with all that may go before and after it. */
+const longestRefresh = Duration.minutes(1)
 
 const said = (state: LoginState, problem: string): Described => ({ state, problem: Option.some(problem) })
 
