@@ -5,21 +5,7 @@
  * A trade belongs to this service, not to whoever asked first: a single-use refresh token may already be spent when the
  * asker goes away, so the answer must still be read and kept.
  */
-import {
-  Context,
-  Data,
-  DateTime,
-  Deferred,
-  Duration,
-  Effect,
-  Equal,
-  Exit,
-  Layer,
-  MutableHashMap,
-  Option,
-  Redacted,
-  Schedule,
-} from "effect"
+import { Context, Data, DateTime, Duration, Effect, Equal, Layer, Option, Redacted, Schedule } from "effect"
 import { Digest } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
@@ -36,12 +22,14 @@ import {
 import { isFresh, type StoredToken } from "../domain/Token.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
 import type { Provider } from "../oauth/Provider.ts"
-import { isAnswerLost, type ProviderFailure, type Reason } from "../oauth/ProviderFailure.ts"
+import { isAnswerLost, type ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
 import { Accounts } from "./Accounts.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { ProcessId } from "./ProcessId.ts"
 import { type ConfigError, Providers } from "./Providers.ts"
+import * as RefreshRefusal from "./RefreshRefusal.ts"
+import * as SingleFlight from "./SingleFlight.ts"
 import type { StoreError } from "./TokenStore.ts"
 
 /** Why there is no refreshed token. The login itself is kept in every case. */
@@ -81,9 +69,8 @@ export class Refresher extends Context.Service<
       const client = yield* OAuthClient
       const digest = yield* Digest.Digest
       const pid = yield* ProcessId
-      const scope = yield* Effect.scope
 
-      const inFlight = MutableHashMap.empty<AccountKey, Deferred.Deferred<StoredToken, RefreshError>>()
+      const once = yield* SingleFlight.make<AccountKey, StoredToken, RefreshError>()
 
       const read = (account: AccountKey) => Effect.flatMap(accounts.get(account), (found) => present(account, found))
 
@@ -111,21 +98,17 @@ export class Refresher extends Context.Service<
         digest.digestHex(Digest.sha256, new TextEncoder().encode(Redacted.value(refreshToken)))
 
       /** The record of the login that is being refreshed: anything else there now is newer. */
-      const unchanged = Effect.fnUntraced(function* (
-        account: AccountKey,
-        start: Record,
-        current: Option.Option<Record>,
-      ) {
-        if (Option.isNone(current)) return yield* TokenNotFound.make({ account })
-        if (AccountRecord.isSameLogin(current.value, start)) return current.value
-        return yield* new Superseded({ token: current.value.token })
-      })
+      const unchanged = (account: AccountKey, start: Record) =>
+        Effect.fnUntraced(function* (current: Option.Option<Record>) {
+          const record = yield* present(account, current)
+          return AccountRecord.isSameLogin(record, start) ? record : yield* new Superseded({ token: record.token })
+        })
 
       /** Writes down how it failed. If that cannot be written, neither can the next attempt be begun. */
       const settle = Effect.fnUntraced(function* (account: AccountKey, before: Record, failure: AccountRecord.Failure) {
         yield* accounts
           .update(account, (current) =>
-            Effect.map(unchanged(account, before, current), (record) =>
+            Effect.map(unchanged(account, before)(current), (record) =>
               AccountRecord.withFailure(record, before.history, failure),
             ),
           )
@@ -144,35 +127,36 @@ export class Refresher extends Context.Service<
       const attempt = Effect.fnUntraced(function* (
         account: AccountKey,
         provider: Provider,
+        start: Record,
         refreshToken: Redacted.Redacted,
-        failures: number,
         urgency: Urgency,
       ) {
-        const before = yield* read(account)
+        const failures = start.history.failures + 1
+        const before = yield* Effect.flatMap(accounts.get(account), unchanged(account, start))
         const wasLost = Option.isSome(AccountRecord.lostAnswer(before.history))
 
         const failed = (sent: Option.Option<AccountRecord.Attempt>) =>
           Effect.fnUntraced(function* (failure: ProviderFailure) {
             const { reason } = failure
             const lost = Option.filter(sent, () => isAnswerLost(reason))
-            const wait = waitAfter(reason, failures, refreshRetryDelay)
+            const wait = RefreshRefusal.waitAfter(reason, failures, refreshRetryDelay)
             const known = { at: yield* DateTime.now, failures, wait }
             yield* settle(
               account,
               before,
               Option.isSome(lost)
                 ? { ...known, outcome: "lost", attempt: lost.value }
-                : { ...known, outcome: outcomes[reason._tag] },
+                : { ...known, outcome: RefreshRefusal.outcomes[reason._tag] },
             )
             const again = Option.isSome(lost) ? !wasLost : urgency === "on demand" && reason._tag === "Transient"
-            return yield* new Failed({ error: refusal(account, failure, wait), again })
+            return yield* new Failed({ error: RefreshRefusal.errorFor(account, failure, wait), again })
           })
 
         const grant = yield* Effect.catchTag(client.beginRefresh(provider), "ProviderFailure", failed(Option.none()))
         return yield* Effect.gen(function* () {
           const attempt = { at: yield* DateTime.now, pid, refreshTokenHash: yield* hashOf(refreshToken) }
           const sent = yield* accounts.update(account, (current) =>
-            Effect.map(unchanged(account, before, current), (record) => AccountRecord.withSent(record, attempt)),
+            Effect.map(unchanged(account, before)(current), (record) => AccountRecord.withSent(record, attempt)),
           )
           const refreshed = yield* Effect.catchTag(
             grant.redeem(refreshToken),
@@ -196,13 +180,14 @@ export class Refresher extends Context.Service<
         seen: Record,
         urgency: Urgency,
       ) {
-        const { history, token } = yield* Effect.flatMap(accounts.recover(account), (found) => present(account, found))
+        const record = yield* Effect.flatMap(accounts.recover(account), (found) => present(account, found))
+        const { token } = record
         const isOthers = !Equal.equals(token.accessToken, seen.token.accessToken)
         if (isOthers && isFresh(token, yield* DateTime.now)) return token
-        const good = yield* asItIs(account, { ...seen, history, token })
+        const good = yield* asItIs(account, record)
         if (Option.isSome(good)) return good.value
         if (token.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
-        return yield* attempt(account, provider, token.refreshToken, history.failures + 1, urgency).pipe(
+        return yield* attempt(account, provider, record, token.refreshToken, urgency).pipe(
           Effect.retry({ schedule: quickRetries, while: (failure) => failure._tag === "Failed" && failure.again }),
           Effect.catchTag("Failed", ({ error }) => Effect.fail(error)),
           Effect.catchTag("Superseded", ({ token }) => ifFresh(account, token)),
@@ -234,24 +219,7 @@ export class Refresher extends Context.Service<
       })
 
       return Refresher.of({
-        refresh: (account, urgency = "on demand") =>
-          Effect.uninterruptibleMask((restore) =>
-            Effect.gen(function* () {
-              const running = MutableHashMap.get(inFlight, account)
-              if (Option.isSome(running)) return yield* restore(Deferred.await(running.value))
-              const result = Deferred.makeUnsafe<StoredToken, RefreshError>()
-              MutableHashMap.set(inFlight, account, result)
-              const settle = (exit: Exit.Exit<StoredToken, RefreshError>) => {
-                if (Deferred.doneUnsafe(result, exit)) MutableHashMap.remove(inFlight, account)
-              }
-              const fiber = yield* trade(account, urgency, (token) => settle(Exit.succeed(token))).pipe(
-                Effect.interruptible,
-                Effect.forkIn(scope),
-              )
-              fiber.addObserver(settle)
-              return yield* restore(Deferred.await(result))
-            }),
-          ),
+        refresh: (account, urgency = "on demand") => once(account, (answer) => trade(account, urgency, answer)),
       })
     }),
   )
@@ -271,35 +239,6 @@ class Superseded extends Data.TaggedError("Superseded")<{ readonly token: Stored
 
 /** Two more attempts, after 1 s and 3 s: most trouble of networks and servers is over by then, and somebody waits. */
 const quickRetries = Schedule.exponential("1 second", 3).pipe(Schedule.upTo({ times: 2 }))
-
-/** Providers that limit how often they are asked mostly do so by the minute. */
-const unstatedRetryAfter = Duration.minutes(1)
-
-/** However often refreshing has failed, it may be tried again after this. */
-const longestWait = Duration.minutes(5)
-
-const waitAfter = (reason: Reason, failures: number, first: Duration.Duration): Duration.Duration => {
-  if (reason._tag === "ReloginNeeded") return Duration.zero
-  if (reason._tag === "RateLimited") return Option.getOrElse(reason.retryAfter, () => unstatedRetryAfter)
-  return Duration.min(Duration.times(first, 2 ** Math.min(failures - 1, 16)), longestWait)
-}
-
-const outcomes = {
-  ReloginNeeded: "reauth_required",
-  NotEntitled: "not_entitled",
-  RateLimited: "rate_limited",
-  Transient: "transient",
-  EndpointMoved: "endpoint_moved",
-  Misconfigured: "misconfigured",
-} as const satisfies { readonly [tag in Reason["_tag"]]: AccountRecord.Outcome }
-
-/** A provider's refusal in the words of the broker. Only the provider's own "log in again" asks for a login. */
-const refusal = (account: AccountKey, failure: ProviderFailure, wait: Duration.Duration) => {
-  const { reason } = failure
-  if (reason._tag === "ReloginNeeded") return ReauthRequired.make({ account })
-  if (reason._tag === "RateLimited") return RefreshRateLimited.make({ account, retryAfter: wait })
-  return RefreshFailed.make({ account, detail: `${failure.message} The login is kept; try again later.` })
-}
 
 const present = (account: AccountKey, found: Option.Option<Record>) =>
   Option.match(found, { onNone: () => TokenNotFound.make({ account }), onSome: Effect.succeed })

@@ -1,0 +1,40 @@
+/**
+ * What a provider's failure means for a refresh: what is written down, how long nobody tries again, and what the asker is
+ * told. Only the provider's own "log in again" asks for a login.
+ */
+import { Duration, Option } from "effect"
+import type { AccountKey } from "../domain/AccountKey.ts"
+import type { Outcome } from "../domain/AccountRecord.ts"
+import { ReauthRequired, RefreshFailed, RefreshRateLimited } from "../domain/Errors.ts"
+import type { ProviderFailure, Reason } from "../oauth/ProviderFailure.ts"
+
+/** What is written down of a failure that was an answer. */
+export const outcomes = {
+  ReloginNeeded: "reauth_required",
+  NotEntitled: "not_entitled",
+  RateLimited: "rate_limited",
+  Transient: "transient",
+  EndpointMoved: "endpoint_moved",
+  Misconfigured: "misconfigured",
+} as const satisfies { readonly [tag in Reason["_tag"]]: Outcome }
+
+/** Providers that limit how often they are asked mostly do so by the minute. */
+const unstatedRetryAfter = Duration.minutes(1)
+
+/** However often refreshing has failed, it may be tried again after this. */
+const longestWait = Duration.minutes(5)
+
+/** How long nobody tries: as the provider says, or `first`, doubled with each failure in a row. */
+export const waitAfter = (reason: Reason, failures: number, first: Duration.Duration): Duration.Duration => {
+  if (reason._tag === "ReloginNeeded") return Duration.zero
+  if (reason._tag === "RateLimited") return Option.getOrElse(reason.retryAfter, () => unstatedRetryAfter)
+  return Duration.min(Duration.times(first, 2 ** Math.min(failures - 1, 16)), longestWait)
+}
+
+/** What the asker is told. */
+export const errorFor = (account: AccountKey, failure: ProviderFailure, wait: Duration.Duration) => {
+  const { reason } = failure
+  if (reason._tag === "ReloginNeeded") return ReauthRequired.make({ account })
+  if (reason._tag === "RateLimited") return RefreshRateLimited.make({ account, retryAfter: wait })
+  return RefreshFailed.make({ account, detail: `${failure.message} The login is kept; try again later.` })
+}
