@@ -161,7 +161,7 @@ export const make = Effect.fnUntraced(function* (issuer: string, options: Option
       return yield* Effect.orDie(Effect.fromResult(answer))
     })
 
-  const provider: Provider = {
+  const provider: Provider & { readonly issuer: string } = {
     name,
     issuer,
     clientId: client.id,

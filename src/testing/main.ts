@@ -70,7 +70,7 @@ const flags = {
   ),
 }
 
-const announcementOf = ({ clientId, issuer = "", secret }: ScriptedProvider["Service"]["provider"]): string => {
+const announcementOf = ({ clientId, issuer, secret }: ScriptedProvider["Service"]["provider"]): string => {
   const { authorization, deviceAuthorization, resource, token } = ServerMetadata.urlsOf(issuer)
   return JSON.stringify({
     issuer,

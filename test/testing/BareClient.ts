@@ -80,3 +80,20 @@ export const cutOff = Effect.fnUntraced(function* (token: Redacted.Redacted) {
 })
 
 export const invalidGrant = [400, { error: "invalid_grant" }] as const
+
+export const decodeDevice = Schema.decodeUnknownSync(
+  Schema.Struct({ device_code: Schema.String, user_code: Schema.String }),
+)
+
+export const redirectUri = "http://127.0.0.1/callback"
+/** RFC 7636 appendix B. */
+export const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+export const authorizationUrl = (issuer: string) =>
+  `${issuer}/authorize?${new URLSearchParams({
+    response_type: "code",
+    client_id: "scripted-client",
+    redirect_uri: redirectUri,
+    state: "a state",
+    code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    code_challenge_method: "S256",
+  })}`

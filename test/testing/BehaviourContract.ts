@@ -105,7 +105,7 @@ export const suite = (test: Test) => {
         const { token } = yield* provider.login
         const kept = yield* refreshing(token.refreshToken)
         assert.strictEqual(kept.status, 307)
-        assert.isTrue(kept.headers.get("location")?.startsWith(provider.provider.issuer ?? "-"))
+        assert.isTrue(kept.headers.get("location")?.startsWith(provider.provider.issuer))
         const followed = yield* refreshing(token.refreshToken, { redirect: "follow" })
         assert.strictEqual(followed.status, 404)
         yield* Effect.flip(refreshing(token.refreshToken, { redirect: "error" }))

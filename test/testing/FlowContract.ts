@@ -2,25 +2,22 @@
  * How a client comes by its first tokens at the scripted provider.
  */
 import { assert, describe } from "@effect/vitest"
-import { Effect, Option, Redacted, Schema } from "effect"
+import { Effect, Option, Redacted } from "effect"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
-import { basic, decodeTokens, get, invalidGrant, jsonOf, post, refreshed } from "./BareClient.ts"
+import {
+  authorizationUrl,
+  basic,
+  decodeDevice,
+  redirectUri,
+  verifier,
+  decodeTokens,
+  get,
+  invalidGrant,
+  jsonOf,
+  post,
+  refreshed,
+} from "./BareClient.ts"
 import type { Test } from "./ScriptedProviderContract.ts"
-
-const decodeDevice = Schema.decodeUnknownSync(Schema.Struct({ device_code: Schema.String, user_code: Schema.String }))
-
-const redirectUri = "http://127.0.0.1/callback"
-/** RFC 7636 appendix B. */
-const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-const authorizationUrl = (issuer = "") =>
-  `${issuer}/authorize?${new URLSearchParams({
-    response_type: "code",
-    client_id: "scripted-client",
-    redirect_uri: redirectUri,
-    state: "a state",
-    code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-    code_challenge_method: "S256",
-  })}`
 
 export const suite = (test: Test) => {
   describe("the code flow", () => {
@@ -113,7 +110,7 @@ export const suite = (test: Test) => {
         `ends at once where the person always ${person}`,
         Effect.gen(function* () {
           const { provider } = yield* ScriptedProvider
-          const visit = (url: string) => get(url.slice((provider.issuer ?? "").length))
+          const visit = (url: string) => get(url.slice(provider.issuer.length))
           const response = yield* visit(authorizationUrl(provider.issuer))
           assert.strictEqual(response.status, 302)
           const back = new URL(response.headers.get("location") ?? "")

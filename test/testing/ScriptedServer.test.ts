@@ -13,7 +13,7 @@ import { suite } from "./ScriptedProviderContract.ts"
 
 suite("on a socket", ScriptedServer.layer)
 
-const portOf = Effect.map(ScriptedProvider, ({ provider }) => Number(new URL(provider.issuer ?? "").port))
+const portOf = Effect.map(ScriptedProvider, ({ provider }) => Number(new URL(provider.issuer).port))
 
 /** Speaks to the server, and waits until it has closed the connection. */
 const speak = (port: number, say: (socket: Socket) => void) =>
