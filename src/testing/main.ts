@@ -124,6 +124,7 @@ server.pipe(
   Effect.catch((error) =>
     "errors" in error ? Effect.succeed(2) : Effect.as(Console.error(`tokenkeep-testing-server: ${error.message}`), 1),
   ),
+  Effect.catchDefect((defect) => Effect.as(Effect.logError(defect), 1)),
   Effect.provide(
     Layer.mergeAll(
       NodeServices.layer,
@@ -132,6 +133,7 @@ server.pipe(
     ),
   ),
   NodeRuntime.runMain({
+    disableErrorReporting: true,
     teardown: (exit) =>
       process.exit(
         Exit.match(exit, {
