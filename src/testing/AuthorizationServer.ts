@@ -52,7 +52,10 @@ export const make = Effect.fnUntraced(function* (issuer: string, options: Option
   const script = [...(options.script ?? [])]
   const journal: Array<Call> = []
   const secrets: Array<readonly [kind: string, value: string]> = []
-  const keepSecret = (kind: string, value: string) => void secrets.push([kind, value])
+  const keepSecret = (kind: string, value: string) => {
+    // Nothing is in every text, and would look like a leak in each.
+    if (value !== "") secrets.push([kind, value])
+  }
   const codes = AuthorizationCodes.make(issuer, client.id)
   const devices = DeviceCodes.make()
   const families = TokenFamilies.make()
@@ -161,7 +164,7 @@ export const make = Effect.fnUntraced(function* (issuer: string, options: Option
       return yield* Effect.orDie(Effect.fromResult(answer))
     })
 
-  const provider: Provider = {
+  const provider: Provider & { readonly issuer: string } = {
     name,
     issuer,
     clientId: client.id,

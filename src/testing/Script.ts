@@ -6,6 +6,8 @@ import * as Behaviour from "./Behaviour.ts"
 
 /** How a behaviour is written, and what it means. */
 interface Word {
+  readonly name: string
+  /** The name, and what may stand behind it. */
   readonly form: string
   readonly parse: (argument: string | undefined) => Option.Option<Behaviour.Behaviour>
 }
@@ -31,31 +33,31 @@ const parseJson = Schema.decodeOption(Schema.fromJsonString(Schema.Json))
 const parseExpiresIn = (argument = "") =>
   argument === "none" ? Option.some(Behaviour.expiresIn()) : Option.map(parseJson(argument), Behaviour.expiresIn)
 
-const words: { readonly [name: string]: Word } = {
-  ok: { form: "ok", parse: alone(Behaviour.ok) },
-  drop: { form: "drop", parse: alone(Behaviour.drop) },
-  "drop-before": { form: "drop-before", parse: alone(Behaviour.dropBefore) },
-  slow: { form: "slow:SECONDS", parse: seconds(Behaviour.slow) },
-  hang: { form: "hang", parse: alone(Behaviour.hang) },
-  "429": { form: "429:SECONDS", parse: seconds((delay) => Behaviour.tooManyRequests(delay)) },
-  "429-date": { form: "429-date:SECONDS", parse: seconds((delay) => Behaviour.tooManyRequests(delay, "date")) },
-  status: { form: "status:CODE[:ERROR]", parse: parseStatus },
-  "invalid-json": { form: "invalid-json", parse: alone(Behaviour.invalidJson) },
-  oversized: { form: "oversized", parse: alone(Behaviour.oversized) },
-  truncated: { form: "truncated", parse: alone(Behaviour.truncated) },
-  redirect: { form: "redirect", parse: alone(Behaviour.redirect) },
-  "omit-refresh-token": { form: "omit-refresh-token", parse: alone(Behaviour.omitRefreshToken) },
-  "expires-in": { form: "expires-in:JSON|none", parse: parseExpiresIn },
-}
+const words: ReadonlyArray<Word> = [
+  { name: "ok", form: "ok", parse: alone(Behaviour.ok) },
+  { name: "drop", form: "drop", parse: alone(Behaviour.drop) },
+  { name: "drop-before", form: "drop-before", parse: alone(Behaviour.dropBefore) },
+  { name: "slow", form: "slow:SECONDS", parse: seconds(Behaviour.slow) },
+  { name: "hang", form: "hang", parse: alone(Behaviour.hang) },
+  { name: "429", form: "429:SECONDS", parse: seconds((delay) => Behaviour.tooManyRequests(delay)) },
+  { name: "429-date", form: "429-date:SECONDS", parse: seconds((delay) => Behaviour.tooManyRequests(delay, "date")) },
+  { name: "status", form: "status:CODE[:ERROR]", parse: parseStatus },
+  { name: "invalid-json", form: "invalid-json", parse: alone(Behaviour.invalidJson) },
+  { name: "oversized", form: "oversized", parse: alone(Behaviour.oversized) },
+  { name: "truncated", form: "truncated", parse: alone(Behaviour.truncated) },
+  { name: "redirect", form: "redirect", parse: alone(Behaviour.redirect) },
+  { name: "omit-refresh-token", form: "omit-refresh-token", parse: alone(Behaviour.omitRefreshToken) },
+  { name: "expires-in", form: "expires-in:JSON|none", parse: parseExpiresIn },
+]
 
 /** How each behaviour is written. */
-export const forms: ReadonlyArray<string> = Object.values(words).map(({ form }) => form)
+export const forms: ReadonlyArray<string> = words.map(({ form }) => form)
 
 const anyPrefix = "any:"
 
 const parseBehaviour = (text: string): Result.Result<Behaviour.Behaviour, string> => {
   const [, name = "", , argument] = /^([^:]*)(:(.*))?$/s.exec(text) ?? []
-  const word = Object.hasOwn(words, name) ? words[name] : undefined
+  const word = words.find((known) => known.name === name)
   if (word === undefined) {
     const all = forms.join(", ")
     return Result.fail(
@@ -96,7 +98,7 @@ const behaviourText: (behaviour: Behaviour.Behaviour) => string = Behaviour.Beha
 })
 
 const parse = (text: string): Result.Result<ReadonlyArray<Behaviour.Step>, string> =>
-  Result.all(text.split(",").map((word) => parseStep(word.trim())))
+  Result.all((text === "" ? [] : text.split(",")).map((word) => parseStep(word.trim())))
 
 /** A script out of its text. */
 export const Script = Schema.String.pipe(

@@ -22,7 +22,7 @@ export class ScriptedProvider extends Context.Service<
   ScriptedProvider,
   {
     /** How the broker knows it. Offers all three flows. */
-    readonly provider: Provider
+    readonly provider: Provider & { readonly issuer: string }
     /** A new login, as if somebody had gone through a flow. */
     readonly login: Effect.Effect<Login>
     /** A person opens the authorization URL and says yes: where the browser is sent. */
