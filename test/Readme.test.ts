@@ -14,7 +14,7 @@ import * as TokenStoreFile from "../src/broker/TokenStoreFile.ts"
 import { TokenStore } from "../src/broker/TokenStore.ts"
 import * as Account from "../src/domain/AccountKey.ts"
 import * as Protocol from "../src/server/Protocol.ts"
-import { tokenOf } from "./broker/TokenStoreContract.ts"
+import { recordOf, tokenOf } from "./support/Records.ts"
 import * as AuthorizationServer from "./support/AuthorizationServer.ts"
 import { visit } from "./support/Person.ts"
 import * as Program from "./support/Program.ts"
@@ -75,7 +75,7 @@ describe("the README", () => {
       assert.strictEqual(blockWith("import {"), readFileSync(path, "utf8"))
       const home = yield* TemporaryHome.make
       yield* TokenStore.pipe(
-        Effect.flatMap((store) => store.set(Account.make("example"), tokenOf("one"))),
+        Effect.flatMap((store) => store.set(Account.make("example"), recordOf("one"))),
         Effect.provide(
           TokenStoreFile.layer.pipe(
             Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),

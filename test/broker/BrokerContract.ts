@@ -323,18 +323,29 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
       )
 
       test(
-        "are still handed out while the provider is in trouble, and nothing is lost",
+        "are still handed out while the provider refuses them, and nothing is lost",
         Effect.gen(function* () {
           const broker = yield* Broker
           const provider = yield* ScriptedProvider
           const first = yield* loggedIn
-          yield* provider.answerNext({ status: 503, body: { error: "\u001b[31mhostile" } })
+          yield* provider.answerNext({ status: 403, body: { error: "\u001b[31mhostile" } })
           const failure = yield* Effect.flip(broker.refreshToken(account))
           assert.strictEqual(failure._tag, "RefreshFailed")
           assert.notInclude(failure.message, "hostile")
-          yield* provider.answerNext({ status: 503, body: {} })
+          yield* provider.answerNext({ status: 404, body: {} })
           const longer = { minimumValidity: Duration.hours(2) }
           assert.deepStrictEqual(clear(yield* broker.getToken(account, longer)), clear(first))
+          assert.notStrictEqual(clear(yield* broker.refreshToken(account)).accessToken, clear(first).accessToken)
+        }),
+      )
+
+      test(
+        "outlast trouble of the provider's that is over in a second",
+        Effect.gen(function* () {
+          const broker = yield* Broker
+          const provider = yield* ScriptedProvider
+          const first = yield* loggedIn
+          yield* provider.answerNext({ status: 503, body: {} })
           assert.notStrictEqual(clear(yield* broker.refreshToken(account)).accessToken, clear(first).accessToken)
         }),
       )
@@ -347,7 +358,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
           yield* loggedIn
           yield* provider.answerNext({ status: 429, body: {}, headers: { "retry-after": "7" } })
           const failure = yield* Effect.flip(broker.refreshToken(account))
-          assert.strictEqual(failure._tag, "RateLimited")
+          assert.strictEqual(failure._tag, "RefreshRateLimited")
           assert.include(failure.message, "7 s")
         }),
       )
@@ -375,6 +386,8 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
             body: { access_token: "short", token_type: "bearer", expires_in: 0, refresh_token: "" },
           })
           assert.strictEqual(Redacted.value((yield* broker.refreshToken(account)).accessToken), "short")
+          // However short it lives, there is no other in half a second.
+          yield* Effect.sleep("600 millis")
           assert.match(Redacted.value((yield* broker.refreshToken(account)).accessToken), /^access-/)
         }),
       )

@@ -13,7 +13,7 @@ import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
-import { tokenOf } from "./TokenStoreContract.ts"
+import { recordOf } from "../support/Records.ts"
 import { tagOf } from "../support/tagOf.ts"
 
 const account = Account.make("scripted")
@@ -135,7 +135,7 @@ describe("a host with files", () => {
       const fs = yield* FileSystem.FileSystem
       const { configFile } = yield* BrokerConfig
       yield* providers.set("scripted", { ...record, clientSecret: { env: "NO_SUCH_VARIABLE" } })
-      yield* store.set(account, tokenOf("one"))
+      yield* store.set(account, recordOf("one"))
       assert.deepStrictEqual((yield* broker.getToken(account)).extras, { account_id: "one" })
       assert.strictEqual(yield* tagOf(broker.refreshToken(account)), "SecretUnavailable")
 
@@ -157,15 +157,15 @@ describe("a host with files", () => {
       const fs = yield* FileSystem.FileSystem
       const { accountsDirectory } = yield* BrokerConfig
       yield* providers.set("scripted", record)
-      yield* store.set(account, tokenOf("one"))
+      yield* store.set(account, recordOf("one"))
       const path = `${accountsDirectory}/scripted/default.json`
       const newer = (yield* fs.readFileString(path)).replace('"version":1', '"version":2')
       yield* fs.writeFileString(path, newer)
       assert.strictEqual(yield* tagOf(broker.initiate(account)), "StoreCorrupt")
-      assert.strictEqual(yield* tagOf(store.set(account, tokenOf("two"))), "StoreCorrupt")
+      assert.strictEqual(yield* tagOf(store.set(account, recordOf("two"))), "StoreCorrupt")
       assert.strictEqual(yield* fs.readFileString(path), newer)
       yield* broker.removeToken(account)
-      yield* store.set(account, tokenOf("two"))
+      yield* store.set(account, recordOf("two"))
     }).pipe(Effect.provide(inFiles)),
   )
 

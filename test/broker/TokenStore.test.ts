@@ -7,7 +7,8 @@ import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as TokenStoreFile from "../../src/broker/TokenStoreFile.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
-import { inClear, suite, tokenOf } from "./TokenStoreContract.ts"
+import { inClear, recordOf, tokenOf } from "../support/Records.ts"
+import { suite } from "./TokenStoreContract.ts"
 
 const files = TokenStoreFile.layer.pipe(
   Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
@@ -27,7 +28,7 @@ describe("the file of an account", () => {
       const fs = yield* FileSystem.FileSystem
       const { accountsDirectory } = yield* BrokerConfig
       const umask = process.umask(0)
-      yield* store.set(github, tokenOf("one")).pipe(Effect.ensuring(Effect.sync(() => process.umask(umask))))
+      yield* store.set(github, recordOf("one")).pipe(Effect.ensuring(Effect.sync(() => process.umask(umask))))
       const mode = (path: string) => Effect.map(fs.stat(path), (info) => info.mode & 0o777)
       assert.strictEqual(yield* mode(`${accountsDirectory}/github/default.json`), 0o600)
       assert.strictEqual(yield* mode(`${accountsDirectory}/github`), 0o700)
@@ -40,8 +41,8 @@ describe("the file of an account", () => {
       const store = yield* TokenStore
       const fs = yield* FileSystem.FileSystem
       const { accountsDirectory } = yield* BrokerConfig
-      yield* store.set(github, tokenOf("one"))
-      yield* store.set(github, tokenOf("two"))
+      yield* store.set(github, recordOf("one"))
+      yield* store.set(github, recordOf("two"))
       assert.deepStrictEqual(yield* fs.readDirectory(`${accountsDirectory}/github`), ["default.json"])
     }).pipe(Effect.provide(files)),
   )
@@ -52,7 +53,7 @@ describe("the file of an account", () => {
       const fs = yield* FileSystem.FileSystem
       const { accountsDirectory } = yield* BrokerConfig
       const path = `${accountsDirectory}/github/default.json`
-      yield* store.set(github, tokenOf("one"))
+      yield* store.set(github, recordOf("one"))
       const whole = yield* fs.readFileString(path)
       for (let length = 0; length < whole.length; length++) {
         const cut = whole.slice(0, length)
@@ -71,7 +72,7 @@ describe("the file of an account", () => {
       const store = yield* TokenStore
       const fs = yield* FileSystem.FileSystem
       const { accountsDirectory } = yield* BrokerConfig
-      yield* store.set(github, tokenOf("one"))
+      yield* store.set(github, recordOf("one"))
       yield* fs.copyFile(`${accountsDirectory}/github/default.json`, `${accountsDirectory}/github/other.json`)
       const error = yield* Effect.flip(store.get(Account.make("github", "other")))
       assert.strictEqual(error._tag, "StoreCorrupt")
@@ -83,7 +84,7 @@ describe("the file of an account", () => {
       const store = yield* TokenStore
       const fs = yield* FileSystem.FileSystem
       const { accountsDirectory } = yield* BrokerConfig
-      yield* store.set(github, tokenOf("one"))
+      yield* store.set(github, recordOf("one"))
       for (const name of ["My Notes.json", "._default.json", "%2E%2E.json", "DEFAULT.json", "notes.txt", "x~y.json"]) {
         yield* fs.writeFileString(`${accountsDirectory}/github/${name}`, "{}")
       }
@@ -99,8 +100,8 @@ describe("the file of an account", () => {
       const store = yield* TokenStore
       const fs = yield* FileSystem.FileSystem
       const { accountsDirectory } = yield* BrokerConfig
-      yield* store.set(github, tokenOf("one"))
-      yield* store.set(Account.make("github", "default2"), tokenOf("two"))
+      yield* store.set(github, recordOf("one"))
+      yield* store.set(Account.make("github", "default2"), recordOf("two"))
       yield* fs.writeFileString(`${accountsDirectory}/github/default.json.0123456789abcdef.tmp`, "half a token")
       yield* store.remove(github)
       assert.deepStrictEqual(yield* fs.readDirectory(`${accountsDirectory}/github`), ["default2.json"])
@@ -124,7 +125,7 @@ describe("the file of an account", () => {
       const { accountsDirectory } = yield* BrokerConfig
       const store = yield* TokenStore
       const real = yield* FileSystem.FileSystem
-      yield* store.set(github, tokenOf("old"))
+      yield* store.set(github, recordOf("old"))
       const full = FileSystem.make({
         ...real,
         rename: (from, to) => real.rename(paths.join(from, "gone"), to),
@@ -134,13 +135,13 @@ describe("the file of an account", () => {
         Layer.provide(Layer.succeed(FileSystem.FileSystem, full)),
       )
       const error = yield* TokenStore.pipe(
-        Effect.flatMap((broken) => broken.set(github, tokenOf("new"))),
+        Effect.flatMap((broken) => broken.set(github, recordOf("new"))),
         Effect.provide(failing),
         Effect.flip,
       )
       assert.strictEqual(error._tag, "StoreUnavailable")
       const kept = Option.getOrThrow(yield* store.get(github))
-      assert.deepStrictEqual(inClear(kept), inClear(tokenOf("old")))
+      assert.deepStrictEqual(inClear(kept.token), inClear(tokenOf("old")))
       assert.deepStrictEqual(yield* real.readDirectory(`${accountsDirectory}/github`), ["default.json"])
     }).pipe(Effect.provide(files)),
   )

@@ -2,28 +2,10 @@
  * What every token store must do, whatever it is made of.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, type Layer, Option, Redacted } from "effect"
+import { Effect, type Layer, Option, Redacted } from "effect"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
-import type { StoredToken } from "../../src/domain/Token.ts"
-
-export const tokenOf = (name: string): StoredToken => ({
-  accessToken: Redacted.make(`access-${name}`),
-  refreshToken: Redacted.make(`refresh-${name}`),
-  expiresAt: DateTime.makeUnsafe("2030-01-01T00:00:00Z"),
-  scope: "openid offline_access",
-  tokenType: "bearer",
-  extras: Redacted.make({ account_id: name, nested: { list: [1, null, "x"] } }),
-})
-
-/** What of a token can be compared. */
-export const inClear = (token: StoredToken) => ({
-  ...token,
-  accessToken: Redacted.value(token.accessToken),
-  refreshToken: token.refreshToken === undefined ? undefined : Redacted.value(token.refreshToken),
-  expiresAt: token.expiresAt === undefined ? undefined : DateTime.formatIso(token.expiresAt),
-  extras: Redacted.value(token.extras),
-})
+import { inClear, recordInClear, recordOf } from "../support/Records.ts"
 
 const awkward = [
   "a/b",
@@ -48,7 +30,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<TokenStore, E>) =>
         const store = yield* TokenStore
         const account = Account.make("github")
         assert.isTrue(Option.isNone(yield* store.get(account)))
-        yield* store.set(account, tokenOf("one"))
+        yield* store.set(account, recordOf("one"))
         assert.isTrue(Option.isSome(yield* store.get(account)))
         yield* store.remove(account)
         assert.isTrue(Option.isNone(yield* store.get(account)))
@@ -60,13 +42,14 @@ export const suite = <E>(name: string, layer: Layer.Layer<TokenStore, E>) =>
       Effect.gen(function* () {
         const store = yield* TokenStore
         const account = Account.make("github", "work")
-        yield* store.set(account, tokenOf("one"))
-        yield* store.set(account, tokenOf("two"))
+        yield* store.set(account, recordOf("one"))
+        yield* store.set(account, recordOf("two"))
         const found = Option.getOrThrow(yield* store.get(account))
-        assert.deepStrictEqual(inClear(found), inClear(tokenOf("two")))
-        const { accessToken, extras, tokenType } = tokenOf("bare")
-        yield* store.set(account, { accessToken, tokenType, extras })
-        const bare = Option.getOrThrow(yield* store.get(account))
+        assert.deepStrictEqual(recordInClear(found), recordInClear(recordOf("two")))
+        const { token, ...rest } = recordOf("bare")
+        const { accessToken, extras, tokenType } = token
+        yield* store.set(account, { ...rest, token: { accessToken, tokenType, extras } })
+        const { token: bare } = Option.getOrThrow(yield* store.get(account))
         assert.notProperty(bare, "refreshToken")
         assert.notProperty(bare, "expiresAt")
         assert.notProperty(bare, "scope")
@@ -77,10 +60,10 @@ export const suite = <E>(name: string, layer: Layer.Layer<TokenStore, E>) =>
       Effect.gen(function* () {
         const store = yield* TokenStore
         const accounts = awkward.flatMap((provider) => awkward.map((bucket) => Account.make(provider, bucket)))
-        yield* Effect.forEach(accounts, (account, i) => store.set(account, tokenOf(String(i))), { concurrency: 8 })
+        yield* Effect.forEach(accounts, (account, i) => store.set(account, recordOf(String(i))), { concurrency: 8 })
         for (const [i, account] of accounts.entries()) {
           const found = Option.getOrThrow(yield* store.get(account))
-          assert.strictEqual(Redacted.value(found.accessToken), `access-${i}`)
+          assert.strictEqual(Redacted.value(found.token.accessToken), `access-${i}`)
         }
         const listed = (yield* store.list).map(String)
         assert.sameMembers(listed, accounts.map(String))
@@ -100,10 +83,10 @@ export const suite = <E>(name: string, layer: Layer.Layer<TokenStore, E>) =>
         const store = yield* TokenStore
         const account = Account.make("github")
         const names = Array.from({ length: 40 }, (_, i) => String(i))
-        yield* Effect.forEach(names, (name) => store.set(account, tokenOf(name)), { concurrency: "unbounded" })
-        const found = inClear(Option.getOrThrow(yield* store.get(account)))
-        const name = found.accessToken.replace("access-", "")
-        assert.deepStrictEqual(found, inClear(tokenOf(name)))
+        yield* Effect.forEach(names, (name) => store.set(account, recordOf(name)), { concurrency: "unbounded" })
+        const found = Option.getOrThrow(yield* store.get(account))
+        const name = inClear(found.token).accessToken.replace("access-", "")
+        assert.deepStrictEqual(recordInClear(found), recordInClear(recordOf(name)))
       }).pipe(Effect.provide(layer)),
     )
   })

@@ -117,9 +117,9 @@ describe("secrets", () => {
           Effect.map(client.ask("oauth_initiate", { ...account, flow_type: flow }), (reply) => decodeData(reply).data)
         const keepSecrets = Effect.gen(function* () {
           for (const bucket of ["work", "default"]) {
-            const token = yield* store.get(Account.make("scripted", bucket))
-            if (token._tag === "None" || token.value.refreshToken === undefined) continue
-            const refreshToken = Redacted.value(token.value.refreshToken)
+            const found = yield* store.get(Account.make("scripted", bucket))
+            if (found._tag === "None" || found.value.token.refreshToken === undefined) continue
+            const refreshToken = Redacted.value(found.value.token.refreshToken)
             secrets.set(`refresh token ${refreshToken}`, refreshToken)
           }
         })

@@ -67,7 +67,7 @@ const pollToTheEnd = (sessionId: string) =>
 
 const storedRefreshToken = Effect.gen(function* () {
   const store = yield* TokenStore
-  const token = Option.getOrThrow(yield* store.get(account))
+  const { token } = Option.getOrThrow(yield* store.get(account))
   return Redacted.value(token.refreshToken ?? Redacted.make(""))
 })
 

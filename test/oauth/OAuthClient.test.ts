@@ -46,10 +46,13 @@ const clientAnswering = (answer: Route) =>
 
 const refreshToken = Redacted.make("rt0")
 
+const refreshBy = (client: OAuthClient["Service"], by: Provider) =>
+  Effect.flatMap(client.beginRefresh(by), (grant) => grant.redeem(refreshToken))
+
 const refreshWith = (answer: () => Response) =>
   Effect.gen(function* () {
     const client = yield* clientAnswering(answer)
-    return yield* client.refresh(provider, refreshToken)
+    return yield* refreshBy(client, provider)
   }).pipe(Effect.scoped)
 
 const json = (body: string, status = 200) =>
@@ -137,7 +140,7 @@ describe("an answer to a refresh", () => {
         signals.push(init.signal)
         return stalled()
       })
-      const fiber = yield* Effect.forkChild(Effect.flip(client.refresh(provider, refreshToken)))
+      const fiber = yield* Effect.forkChild(Effect.flip(refreshBy(client, provider)))
       while (signals.length === 0) yield* TestClock.withLive(Effect.sleep("5 millis"))
       yield* TestClock.adjust("15 seconds")
       assert.containSubset((yield* Fiber.join(fiber)).reason, { _tag: "Transient", what: "timeout" })
@@ -156,7 +159,7 @@ describe("an answer to a refresh", () => {
           seen.push(init)
           return json('{"access_token":"a"}')
         })
-        yield* client.refresh({ ...provider, secret: Option.some(Redacted.make("s3cret")) }, refreshToken)
+        yield* refreshBy(client, { ...provider, secret: Option.some(Redacted.make("s3cret")) })
       }
       for (const init of seen) assert.strictEqual(init.redirect, "manual")
       const [basic, post, odd] = seen.map((init) => new Headers(init.headers).get("authorization"))
