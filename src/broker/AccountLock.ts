@@ -11,8 +11,10 @@ import type { AccountKey } from "../domain/AccountKey.ts"
 import { LockBusy, type StoreUnavailable } from "../domain/Errors.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 
+export const purposes = ["refresh", "record"] as const
+
 /** What the holder does. */
-export type Purpose = "refresh" | "record"
+export type Purpose = (typeof purposes)[number]
 
 /** Runs work on an account while nobody else does the like. */
 export class AccountLock extends Context.Service<
@@ -23,6 +25,8 @@ export class AccountLock extends Context.Service<
       account: AccountKey,
       purpose: Purpose,
     ) => <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LockBusy | StoreUnavailable, R>
+    /** Removes what the locks of a forgotten account leave behind. For the holder of `record`, as its last act. */
+    readonly forget: (account: AccountKey) => Effect.Effect<void, StoreUnavailable>
     /** Whether somebody holds the lock at the moment. */
     readonly isHeld: (account: AccountKey, purpose: Purpose) => Effect.Effect<boolean>
   }
@@ -74,6 +78,7 @@ export class AccountLock extends Context.Service<
             },
             (entry) => leave(account, purpose, entry),
           ),
+        forget: () => Effect.void,
         isHeld: (account, purpose) => Effect.sync(() => MutableHashMap.has(locks[purpose], account)),
       })
     }),

@@ -2,15 +2,15 @@
  * {@link AccountLock} across processes: the kernel's `flock` (flock(2)) on a lock file beside the account's file. It dies
  * with its holder, however that ends, so there is no such thing as a stale lock.
  *
- * Lock files stay when a login goes: whoever removed one might take it from under a process that is waiting for it.
+ * The lock files of an account go with its login. Whoever was waiting for one that is gone notices, and opens the new one.
  */
 import { type FileHandle, open } from "node:fs/promises"
-import { Duration, Effect, FileSystem, Layer, Path, Schedule } from "effect"
+import { Duration, Effect, FileSystem, Layer, Option, Path, Schedule } from "effect"
 import { Digest } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { LockBusy, StoreUnavailable } from "../domain/Errors.ts"
 import * as AccountFileName from "./AccountFileName.ts"
-import { AccountLock, busyFor, type Purpose } from "./AccountLock.ts"
+import { AccountLock, busyFor, type Purpose, purposes } from "./AccountLock.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 
 /** How often a busy lock is tried: soon at first, because most are held for moments, then every 50 ms. */
@@ -50,6 +50,7 @@ export const layer = Layer.effect(
       return yield* Effect.tryPromise({ try: () => open(path, "a", 0o600), catch: unavailable })
     })
 
+    /** Waits for the lock. Whether its file is still there: the holder before may have removed it. */
     const obtain = Effect.fnUntraced(function* (handle: FileHandle, account: AccountKey, path: string) {
       const attempt = Effect.suspend((): Effect.Effect<void, LockBusy | StoreUnavailable> => {
         const result = tryLock(handle.fd)
@@ -59,17 +60,43 @@ export const layer = Layer.effect(
           : Effect.fail(StoreUnavailable.make({ path, operation: "write" }))
       })
       yield* Effect.retry(attempt, { schedule: waiting, while: ({ _tag }) => _tag === "LockBusy" })
+      const { nlink } = yield* Effect.promise(() => handle.stat())
+      return nlink > 0
     })
 
-    return AccountLock.of({
-      withLock: (account, purpose) => (work) =>
-        Effect.flatMap(fileOf(account, purpose), (file) =>
-          Effect.acquireUseRelease(
-            openLock(file),
-            (handle) => Effect.andThen(obtain(handle, account, file.path), work),
-            close,
-          ),
+    const withLock = <A, E, R>(
+      account: AccountKey,
+      purpose: Purpose,
+      work: Effect.Effect<A, E, R>,
+    ): Effect.Effect<A, E | LockBusy | StoreUnavailable, R> =>
+      Effect.flatMap(fileOf(account, purpose), (file) =>
+        Effect.acquireUseRelease(
+          openLock(file),
+          (handle) =>
+            Effect.flatMap(obtain(handle, account, file.path), (isThere) =>
+              isThere ? Effect.asSome(work) : Effect.succeedNone,
+            ),
+          close,
         ),
+      ).pipe(
+        Effect.flatMap(
+          Option.match({
+            onNone: () => Effect.suspend(() => withLock(account, purpose, work)),
+            onSome: Effect.succeed,
+          }),
+        ),
+      )
+
+    return AccountLock.of({
+      withLock: (account, purpose) => (work) => withLock(account, purpose, work),
+      forget: Effect.fnUntraced(function* (account) {
+        for (const purpose of purposes) {
+          const { path } = yield* fileOf(account, purpose)
+          yield* Effect.mapError(fs.remove(path, { force: true }), () =>
+            StoreUnavailable.make({ path, operation: "write" }),
+          )
+        }
+      }),
       isHeld: Effect.fnUntraced(function* (account, purpose) {
         const { path } = yield* fileOf(account, purpose)
         return yield* Effect.acquireUseRelease(

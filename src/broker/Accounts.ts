@@ -221,7 +221,10 @@ export class Accounts extends Context.Service<
           // Who asks to forget what is not there must not leave a lock file behind.
           const known = yield* Effect.result(get(account))
           if (Result.isSuccess(known) && Option.isNone(known.success)) return
-          yield* Effect.andThen(store.remove(account), letGo(account)).pipe(lock.withLock(account, "record"))
+          yield* Effect.all([store.remove(account), letGo(account), lock.forget(account)], { discard: true }).pipe(
+            Effect.uninterruptible,
+            lock.withLock(account, "record"),
+          )
         }),
         unsaved: (account) => Effect.sync(() => Option.map(MutableHashMap.get(unsaved, account), ({ why }) => why)),
         saved: (account) =>
