@@ -4,10 +4,12 @@
  */
 import { sessions } from "./sessions.ts"
 import { frames } from "./frames.ts"
+import { refreshRace } from "./refresh-race.ts"
 
 const benches = new Map([
   ["sessions", sessions],
   ["frames", frames],
+  ["refresh-race", refreshRace],
 ])
 
 const asked = process.argv[2]
