@@ -53,7 +53,7 @@ export const layer = Layer.effect(
     /** Waits for the lock. Whether its file is still there: the holder before may have removed it. */
     const obtain = Effect.fnUntraced(function* (handle: FileHandle, account: AccountKey, path: string) {
       const attempt = Effect.suspend((): Effect.Effect<void, LockBusy | StoreUnavailable> => {
-        const result = tryLock(handle.fd)
+        const result = tryLock(handle.fd, LOCK_EX)
         if (result === "held") return Effect.void
         return result === "busy"
           ? Effect.fail(LockBusy.make({ account, retryAfter: busyFor }))
@@ -101,7 +101,8 @@ export const layer = Layer.effect(
         const { path } = yield* fileOf(account, purpose)
         return yield* Effect.acquireUseRelease(
           Effect.tryPromise(() => open(path, "r")),
-          ({ fd }) => Effect.sync(() => tryLock(fd) === "busy"),
+          // Shared, so that two who look at the same time do not take each other for a holder.
+          ({ fd }) => Effect.sync(() => tryLock(fd, LOCK_SH) === "busy"),
           close,
         ).pipe(
           // Nobody has ever locked it, or it cannot be looked at.
@@ -115,9 +116,10 @@ export const layer = Layer.effect(
 /** The lock goes with the descriptor. */
 const close = (handle: FileHandle) => Effect.promise(() => handle.close())
 
-type TryLock = (descriptor: number) => "held" | "busy" | "failed"
+type TryLock = (descriptor: number, kind: typeof LOCK_SH | typeof LOCK_EX) => "held" | "busy" | "failed"
 
 // <sys/file.h>; the same on Linux and macOS.
+const LOCK_SH = 1
 const LOCK_EX = 2
 const LOCK_NB = 4
 
@@ -135,8 +137,8 @@ const kernelLock = Effect.fnUntraced(function* (platform: NodeJS.Platform): Effe
   const flock = koffi.load(library).func("int flock(int fd, int operation)")
   const { EAGAIN, EINTR, EWOULDBLOCK } = koffi.os.errno
   const busy = new Set([EAGAIN, EINTR, EWOULDBLOCK])
-  return (descriptor) => {
-    if (flock(descriptor, LOCK_EX | LOCK_NB) === 0) return "held"
+  return (descriptor, kind) => {
+    if (flock(descriptor, kind | LOCK_NB) === 0) return "held"
     return busy.has(koffi.errno()) ? "busy" : "failed"
   }
 })

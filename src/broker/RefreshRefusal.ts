@@ -24,11 +24,16 @@ const unstatedRetryAfter = Duration.minutes(1)
 /** However often refreshing has failed, it may be tried again after this. */
 const longestWait = Duration.minutes(5)
 
-/** How long nobody tries: as the provider says, or `first`, doubled with each failure in a row. */
+/** How long nobody tries: `first`, doubled with each failure in a row, or as the provider says if that is longer. */
 export const waitAfter = (reason: Reason, failures: number, first: Duration.Duration): Duration.Duration => {
   if (reason._tag === "ReloginNeeded") return Duration.zero
-  if (reason._tag === "RateLimited") return Option.getOrElse(reason.retryAfter, () => unstatedRetryAfter)
-  return Duration.min(Duration.times(first, 2 ** Math.min(failures - 1, 16)), longestWait)
+  const wait = Duration.min(Duration.times(first, 2 ** Math.min(failures - 1, 16)), longestWait)
+  if (reason._tag !== "RateLimited") return wait
+  // A provider that limits and says 0 seconds does not mean to be asked without end.
+  return Duration.max(
+    wait,
+    Option.getOrElse(reason.retryAfter, () => unstatedRetryAfter),
+  )
 }
 
 /** What the asker is told. */

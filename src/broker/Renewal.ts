@@ -5,7 +5,7 @@
  * suspend everything that has become due is seen at once; after the clock was set back due times move back with it, because
  * a token lives as long as before.
  */
-import { Clock, Context, DateTime, Duration, Effect, HashSet, Layer, Option, PubSub, Schema } from "effect"
+import { Clock, Context, DateTime, Duration, Effect, Layer, Option, PubSub, Queue, Schedule, Schema } from "effect"
 import TinyQueue from "tinyqueue"
 import { type AccountKey, AccountKeyFromString } from "../domain/AccountKey.ts"
 import type { AccountRecord } from "../domain/AccountRecord.ts"
@@ -26,6 +26,9 @@ const atATime = 4
 /** A token that is due as soon as it comes is not worth more than this. */
 const shortestInterval = Duration.toMillis("30 seconds")
 
+/** The accounts must become known, however long the store cannot list them. */
+const listing = Schedule.spaced("30 seconds")
+
 /** Renews tokens ahead of time, for as long as its scope is open. */
 export class Renewal extends Context.Service<
   Renewal,
@@ -45,27 +48,54 @@ export class Renewal extends Context.Service<
       /** What is waiting for its turn, or having it: it is planned anew when that is over. */
       const inHand = new Set<string>()
 
+      /** What is to be planned, for the first time or anew. Only one fiber does that, and it is woken by this. */
+      const news = yield* Queue.unbounded<AccountKey>()
+
       // Before the accounts are listed, so that no change falls in between.
       const changes = yield* accounts.changes
+      yield* PubSub.takeAll(changes).pipe(
+        Effect.flatMap((changed) => Queue.offerAll(news, changed)),
+        Effect.forever,
+        Effect.forkScoped,
+      )
+      yield* accounts.list.pipe(
+        Effect.tapError((error) => Effect.logWarning(error.message)),
+        Effect.retry(listing),
+        Effect.flatMap((known) => Queue.offerAll(news, known)),
+        Effect.forkScoped,
+      )
 
-      /** Puts the account where its record says, or, if that time is past already, `otherwise`. */
-      const plan = Effect.fnUntraced(function* (account: AccountKey, otherwise?: Pick<Entry, "due" | "failures">) {
+      /**
+       * Puts the account where its record says. A time that is past is said of what was just tried, too; and one that is
+       * not was perhaps moved because the clock was set back. So what is planned for the same token stays.
+       */
+      const plan = Effect.fnUntraced(function* (account: AccountKey) {
         const key = account.toString()
         const found = yield* accounts.get(account)
         const at = Option.flatMap(found, (record) => renewAt(account, record))
         if (Option.isNone(found) || Option.isNone(at)) return agenda.remove(key)
-        const entry = { key, due: DateTime.toEpochMillis(at.value), expiresAt: expiryOf(found.value), failures: 0 }
-        const isPast = entry.due <= (yield* Clock.currentTimeMillis)
-        agenda.set(isPast ? { ...entry, ...otherwise } : entry)
+        const due = DateTime.toEpochMillis(at.value)
+        const expiresAt = expiryOf(found.value)
+        const isPast = due <= (yield* Clock.currentTimeMillis)
+        const known = agenda.get(key)
+        const stays =
+          known?.expiresAt === expiresAt
+            ? isPast || found.value.history.failures === 0
+            : known?.expiresAt === unknown && isPast
+        agenda.set({ key, due, failures: 0, ...(stays && known), expiresAt })
       })
 
-      /** Plans what was loaded or has changed. What cannot be read is planned when it changes. */
-      const planChanged = (account: AccountKey) =>
-        inHand.has(account.toString())
-          ? Effect.void
-          : Effect.catch(plan(account), (error) => Effect.logWarning(error.message))
+      /** Plans what was loaded, has changed or had its turn. What cannot be read is looked at again in a while. */
+      const planAnew = Effect.fnUntraced(function* (account: AccountKey) {
+        const key = account.toString()
+        if (inHand.has(key)) return
+        const isPlanned = yield* works(plan(account), (error) => Effect.logWarning(error.message))
+        if (isPlanned || agenda.get(key) !== undefined) return
+        const due = (yield* Clock.currentTimeMillis) + shortestInterval
+        agenda.set({ key, due, expiresAt: unknown, failures: 1 })
+      })
 
-      const renew = Effect.fnUntraced(function* (account: AccountKey, { expiresAt }: Entry) {
+      const renew = Effect.fnUntraced(function* (account: AccountKey, expiresAt: number) {
         // Somebody else may have refreshed it while it waited for its turn.
         const found = yield* accounts.get(account)
         if (Option.exists(found, (record) => expiryOf(record) === expiresAt)) {
@@ -73,21 +103,18 @@ export class Renewal extends Context.Service<
         }
       })
 
-      /** One turn: renews, and plans what comes next. Nothing that happens to one account may end the work on others. */
-      const turn = Effect.fnUntraced(function* (entry: Entry) {
-        const account = yield* Effect.orDie(decodeKey(entry.key))
-        const isRenewed = yield* renew(account, entry).pipe(
-          Effect.as(true),
-          Effect.catch((error) => Effect.as(Effect.logInfo(`Not renewed: ${error.message}`), false)),
-          Effect.catchDefect((defect) => Effect.as(Effect.logError("A renewal broke off.", defect), false)),
+      /** One turn: renews, and says when to try again, should the record not say so. */
+      const turn = Effect.fnUntraced(function* ({ expiresAt, key, ...entry }: Waiting) {
+        const account = yield* Effect.orDie(decodeKey(key))
+        const isRenewed = yield* works(renew(account, expiresAt), (error) =>
+          Effect.logInfo(`Not renewed: ${error.message}`),
         )
-        inHand.delete(entry.key)
-        const now = yield* Clock.currentTimeMillis
         const failures = isRenewed ? 0 : entry.failures + 1
-        const wait = isRenewed ? Option.some(shortestInterval) : waitAfter(failures)
-        if (Option.isNone(wait)) return
-        const later = { due: now + wait.value, failures }
-        yield* Effect.catch(plan(account, later), () => Effect.sync(() => agenda.set({ ...entry, ...later })))
+        const wait = isRenewed ? shortestInterval : Option.getOrElse(waitAfter(failures), () => forever)
+        const due = (yield* Clock.currentTimeMillis) + wait
+        inHand.delete(key)
+        agenda.set({ key, due, expiresAt: isRenewed ? unknown : expiresAt, failures })
+        yield* Queue.offer(news, account)
       })
 
       const work = Effect.fnUntraced(function* (pool: Pool) {
@@ -95,12 +122,13 @@ export class Renewal extends Context.Service<
         pool.workers--
       })
 
-      const take = Effect.fnUntraced(function* (entry: Entry) {
-        const provider = providerOf(entry.key)
-        const pool = pools.get(provider) ?? { waiting: new TinyQueue<Entry>([], byExpiry), workers: 0 }
+      const take = Effect.fnUntraced(function* ({ expiresAt, failures, key }: Waiting) {
+        const provider = providerOf(key)
+        const pool = pools.get(provider) ?? { waiting: new TinyQueue<Waiting>([], byExpiry), workers: 0 }
         pools.set(provider, pool)
-        inHand.add(entry.key)
-        pool.waiting.push(entry)
+        inHand.add(key)
+        // Nothing more than this: after a long sleep it may be a million.
+        pool.waiting.push({ expiresAt, failures, key })
         if (pool.workers === atATime) return
         pool.workers++
         yield* Effect.forkIn(work(pool), scope)
@@ -119,29 +147,27 @@ export class Renewal extends Context.Service<
 
       yield* Effect.gen(function* () {
         let seen: Clocks = yield* clocks
-        const known = yield* Effect.catch(accounts.list, (error) => Effect.as(Effect.logWarning(error.message), []))
-        let toPlan = [...known]
+        let sleep = longestSleep
         while (true) {
-          const batch = toPlan.splice(-atOnce)
-          yield* Effect.forEach(batch, planChanged, { concurrency: readers, discard: true })
+          const toPlan = yield* Effect.timeoutOption(Queue.takeBetween(news, 1, atOnce), sleep)
           seen = yield* follow(seen)
-          const [now] = seen
+          yield* Effect.forEach(unique(Option.getOrElse(toPlan, () => [])), planAnew, {
+            concurrency: readers,
+            discard: true,
+          })
+          const now = yield* Clock.currentTimeMillis
           const due = agenda.takeDue(now, atOnce)
           yield* Effect.forEach(due, take, { discard: true })
-          if (toPlan.length > 0 || due.length === atOnce) {
-            yield* Effect.yieldNow
-            continue
-          }
-          const sleep = Math.min(longestSleep, (agenda.nextDue() ?? Number.POSITIVE_INFINITY) - now)
-          const changed = yield* Effect.timeoutOption(PubSub.takeAll(changes), sleep)
-          toPlan = [...HashSet.fromIterable(Option.getOrElse(changed, () => []))]
+          sleep = due.length === atOnce ? 0 : Math.min(longestSleep, (agenda.nextDue() ?? forever) - now)
         }
       }).pipe(Effect.forkScoped)
 
       return Renewal.of({
         next: (account) =>
           Effect.sync(() =>
-            Option.map(Option.fromUndefinedOr(agenda.get(account.toString())), ({ due }) => DateTime.makeUnsafe(due)),
+            Option.fromUndefinedOr(agenda.get(account.toString())).pipe(
+              Option.flatMap(({ due }) => DateTime.make(due)),
+            ),
           ),
       })
     }),
@@ -150,9 +176,11 @@ export class Renewal extends Context.Service<
 
 /** The accounts of one provider whose time has come. */
 interface Pool {
-  readonly waiting: TinyQueue<Entry>
+  readonly waiting: TinyQueue<Waiting>
   workers: number
 }
+
+type Waiting = Omit<Entry, "due">
 
 type Clocks = readonly [wall: number, monotonic: number]
 
@@ -162,10 +190,26 @@ const atOnce = 1000
 /** So many records are read at a time. */
 const readers = 16
 
-const byExpiry = (one: Entry, other: Entry): number => one.expiresAt - other.expiresAt
+/** The expiry of a token that was not looked at: first in every order, and no token's. */
+const unknown = Number.NEGATIVE_INFINITY
+
+const forever = Number.POSITIVE_INFINITY
+
+/** Whether it worked. Nothing that happens to one account may end the work on others. */
+const works = <E>(work: Effect.Effect<unknown, E>, tell: (error: E) => Effect.Effect<void>): Effect.Effect<boolean> =>
+  work.pipe(
+    Effect.as(true),
+    Effect.catch((error) => Effect.as(tell(error), false)),
+    Effect.catchDefect((defect) => Effect.as(Effect.logError("A renewal broke off.", defect), false)),
+  )
+
+const byExpiry = (one: Waiting, other: Waiting): number => one.expiresAt - other.expiresAt
 
 const expiryOf = ({ token }: AccountRecord): number =>
-  token.expiresAt === undefined ? Number.POSITIVE_INFINITY : DateTime.toEpochMillis(token.expiresAt)
+  token.expiresAt === undefined ? forever : DateTime.toEpochMillis(token.expiresAt)
+
+const unique = (accounts: ReadonlyArray<AccountKey>): Iterable<AccountKey> =>
+  new Map(accounts.map((account) => [account.toString(), account])).values()
 
 const toMillis = (nanos: bigint): number => Number(nanos / 1_000_000n)
 

@@ -18,7 +18,7 @@ export type Reason = Data.TaggedEnum<{
   readonly RateLimited: { readonly retryAfter: Option.Option<Duration.Duration> }
   /** No answer, an answer that makes no sense, or the provider's own trouble: worth another try. */
   readonly Transient: {
-    readonly what: "unreachable" | "connection-lost" | "timeout" | "server-error" | "malformed-answer"
+    readonly what: "unreachable" | "connection-lost" | "timeout" | "gateway" | "server-error" | "malformed-answer"
   }
   /** Nothing of the kind lives at this address. */
   readonly EndpointMoved: { readonly status: number }
@@ -42,6 +42,7 @@ const describe = Match.type<Reason>().pipe(
         unreachable: "could not be reached; check the network, and the address in its record",
         "connection-lost": "closed the connection without an answer",
         timeout: "did not answer in time",
+        gateway: "was not reached by its own gateway; whether it acted on the request is not known",
         "server-error": "has trouble of its own",
         "malformed-answer": "gave an answer that is not what the protocol asks for",
       })[what],
@@ -96,6 +97,8 @@ export const classify = (
   retryAfter: Option.Option<Duration.Duration>,
 ): Reason => {
   if (status === 429) return Reason.RateLimited({ retryAfter })
+  // RFC 9110 sections 15.6.3 and 15.6.5: somebody in between lost the answer.
+  if (status === 502 || status === 504) return Reason.Transient({ what: "gateway" })
   if (status === 408 || status >= 500) return Reason.Transient({ what: "server-error" })
   if (code !== undefined) {
     if (reloginCodes.has(code)) return Reason.ReloginNeeded()
