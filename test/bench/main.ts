@@ -4,11 +4,13 @@
  */
 import { sessions } from "./sessions.ts"
 import { frames } from "./frames.ts"
+import { renewal } from "./renewal.ts"
 import { refreshRace } from "./refresh-race.ts"
 
 const benches = new Map([
   ["sessions", sessions],
   ["frames", frames],
+  ["renewal", renewal],
   ["refresh-race", refreshRace],
 ])
 
