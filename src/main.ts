@@ -56,6 +56,15 @@ const reportDefect = (defect: unknown) =>
       )
   ).pipe(Effect.as(1))
 
+// Whoever read what is said here may be gone; that must not end a refresh in the middle.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
+
+// A terminal that is closed means the same as being told to stop: what is under way is brought to its end first.
+process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
+
+/** Ends the process, once all that it said has been taken. */
+const exit = (code: number) => process.stdout.write("", () => process.stderr.write("", () => process.exit(code)))
+
 tokenkeep.pipe(
   Command.run({ version }),
   Effect.as(0),
@@ -71,9 +80,9 @@ tokenkeep.pipe(
   NodeRuntime.runMain({
     disableErrorReporting: true,
     // Nothing may keep the process from ending: not an open stdin, not a browser that it started.
-    teardown: (exit) =>
-      process.exit(
-        Exit.match(exit, {
+    teardown: (outcome) =>
+      exit(
+        Exit.match(outcome, {
           onSuccess: (code) => (typeof code === "number" ? code : 0),
           // Interrupted. A server that was told to stop has done as it was told, and says so itself.
           onFailure: (cause) => (Cause.hasDies(cause) ? 1 : Number(process.exitCode ?? 130)),

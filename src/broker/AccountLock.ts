@@ -11,10 +11,8 @@ import type { AccountKey } from "../domain/AccountKey.ts"
 import { LockBusy, type StoreUnavailable } from "../domain/Errors.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 
-export const purposes = ["refresh", "record"] as const
-
 /** What the holder does. */
-export type Purpose = (typeof purposes)[number]
+export type Purpose = "refresh" | "record"
 
 /** Runs work on an account while nobody else does the like. */
 export class AccountLock extends Context.Service<
@@ -26,7 +24,7 @@ export class AccountLock extends Context.Service<
       purpose: Purpose,
     ) => <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LockBusy | StoreUnavailable, R>
     /** Removes what the locks of a forgotten account leave behind. For the holder of `record`, as its last act. */
-    readonly forget: (account: AccountKey) => Effect.Effect<void, StoreUnavailable>
+    readonly forget: (account: AccountKey) => Effect.Effect<void>
     /** Whether somebody holds the lock at the moment. */
     readonly isHeld: (account: AccountKey, purpose: Purpose) => Effect.Effect<boolean>
   }

@@ -10,12 +10,14 @@ import { Digest } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { LockBusy, StoreUnavailable } from "../domain/Errors.ts"
 import * as AccountFileName from "./AccountFileName.ts"
-import { AccountLock, busyFor, type Purpose, purposes } from "./AccountLock.ts"
+import { AccountLock, busyFor, type Purpose } from "./AccountLock.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
+
+const longestPause = Duration.millis(50)
 
 /** How often a busy lock is tried: soon at first, because most are held for moments, then every 50 ms. */
 const polling = Schedule.exponential("2 millis", 1.5).pipe(
-  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.millis(50)))),
+  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, longestPause))),
   Schedule.jittered,
 )
 
@@ -27,7 +29,10 @@ export const layer = Layer.effect(
     const paths = yield* Path.Path
     const digest = yield* Digest.Digest
     const tryLock = yield* kernelLock(process.platform)
-    const waiting = Schedule.upTo(polling, { duration: lockPatience })
+    // Tries are counted, not time: a clock that is set must neither shorten the wait nor draw it out.
+    const waiting = Schedule.upTo(polling, {
+      times: Math.ceil(Duration.toMillis(lockPatience) / Duration.toMillis(longestPause)),
+    })
 
     const fileOf = Effect.fnUntraced(
       function* (account: AccountKey, purpose: Purpose) {
@@ -87,26 +92,25 @@ export const layer = Layer.effect(
         ),
       )
 
+    const whileFree = (path: string, work: Effect.Effect<void>) =>
+      withDescriptor(path, (descriptor) =>
+        tryLock(descriptor, LOCK_EX) === "held" ? Effect.as(work, true) : Effect.succeed(false),
+      )
+
     return AccountLock.of({
       withLock: (account, purpose) => (work) => withLock(account, purpose, work),
       forget: Effect.fnUntraced(function* (account) {
-        for (const purpose of purposes) {
-          const { path } = yield* fileOf(account, purpose)
-          yield* Effect.mapError(fs.remove(path, { force: true }), () =>
-            StoreUnavailable.make({ path, operation: "write" }),
-          )
-        }
+        const refresh = yield* fileOf(account, "refresh")
+        const record = yield* fileOf(account, "record")
+        // The lock of a refresh that is under way stays: whoever takes a new one believes that the old holder is dead.
+        yield* whileFree(refresh.path, Effect.ignore(fs.remove(refresh.path)))
+        yield* Effect.ignore(fs.remove(record.path))
       }),
       isHeld: Effect.fnUntraced(function* (account, purpose) {
         const { path } = yield* fileOf(account, purpose)
-        return yield* Effect.acquireUseRelease(
-          Effect.tryPromise(() => open(path, "r")),
+        return yield* withDescriptor(path, (descriptor) =>
           // Shared, so that two who look at the same time do not take each other for a holder.
-          ({ fd }) => Effect.sync(() => tryLock(fd, LOCK_SH) === "busy"),
-          close,
-        ).pipe(
-          // Nobody has ever locked it, or it cannot be looked at.
-          Effect.catch(() => Effect.succeed(false)),
+          Effect.sync(() => tryLock(descriptor, LOCK_SH) === "busy"),
         )
       }),
     })
@@ -115,6 +119,14 @@ export const layer = Layer.effect(
 
 /** The lock goes with the descriptor. */
 const close = (handle: FileHandle) => Effect.promise(() => handle.close())
+
+/** What `look` says of a lock file; false if there is none, or it cannot be looked at. */
+const withDescriptor = (path: string, look: (descriptor: number) => Effect.Effect<boolean>) =>
+  Effect.acquireUseRelease(
+    Effect.tryPromise(() => open(path, "r")),
+    ({ fd }) => look(fd),
+    close,
+  ).pipe(Effect.orElseSucceed(() => false))
 
 type TryLock = (descriptor: number, kind: typeof LOCK_SH | typeof LOCK_EX) => "held" | "busy" | "failed"
 

@@ -19,10 +19,11 @@ import {
 } from "effect"
 import { AccountKey } from "../domain/AccountKey.ts"
 import { type AccountRecord, isAnswerTo, isSameLogin } from "../domain/AccountRecord.ts"
-import type { LockBusy } from "../domain/Errors.ts"
+import { type LockBusy, StoreUnavailable } from "../domain/Errors.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { AccountLock } from "./AccountLock.ts"
+import { BrokerConfig } from "./BrokerConfig.ts"
 import { type StoreError, TokenStore } from "./TokenStore.ts"
 
 /** What became of a token that a refresh brought. */
@@ -88,6 +89,7 @@ export class Accounts extends Context.Service<
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {
+      const { accountsDirectory } = yield* BrokerConfig
       const store = yield* TokenStore
       const lock = yield* AccountLock
       const scope = yield* Effect.scope
@@ -111,6 +113,21 @@ export class Accounts extends Context.Service<
         return Option.map(current, (there) => (isSameLogin(there, sent) ? record : there))
       })
 
+      /**
+       * What is in the store, while a refresh is under way. A logout leaves that refresh its lock; where the lock is not
+       * held, nothing is there because the whole folder is not.
+       */
+      const stillThere = Effect.fnUntraced(function* (
+        account: AccountKey,
+        read: Effect.Effect<Option.Option<AccountRecord>, StoreError>,
+      ) {
+        const found = yield* read
+        if (Option.isNone(found) && !(yield* lock.isHeld(account, "refresh"))) {
+          return yield* StoreUnavailable.make({ path: accountsDirectory, operation: "read" })
+        }
+        return found
+      })
+
       const letGo = (account: AccountKey) =>
         Effect.sync(() => {
           const held = Option.getOrUndefined(MutableHashMap.get(unsaved, account))
@@ -127,7 +144,7 @@ export class Accounts extends Context.Service<
         sent: AccountRecord,
         change: (current: AccountRecord) => AccountRecord,
       ): Effect.fn.Return<Kept, StoreError> {
-        const current = yield* get(account)
+        const current = yield* stillThere(account, get(account))
         if (Option.isNone(current)) return { _tag: "LoggedOut" }
         if (!isSameLogin(current.value, sent)) return { _tag: "LoggedIn", record: current.value }
         const record = change(current.value)
@@ -139,10 +156,16 @@ export class Accounts extends Context.Service<
         const held = MutableHashMap.get(unsaved, account)
         if (Option.isNone(held)) return
         const { record, sent } = held.value
-        const current = yield* store.get(account)
-        if (Option.isSome(current) && isSameLogin(current.value, sent)) yield* store.set(account, record)
+        const current = yield* stillThere(account, store.get(account))
+        const isWanted = Option.exists(current, (there) => isSameLogin(there, sent))
+        if (isWanted) yield* store.set(account, record)
         yield* letGo(account)
-        yield* Effect.logInfo(`The refreshed token of ${printable(account.toString())} is saved now.`)
+        const name = printable(account.toString())
+        yield* Effect.logInfo(
+          isWanted
+            ? `The refreshed token of ${name} is saved now.`
+            : `The refreshed token of ${name} is not wanted any more: somebody logged out, or in anew.`,
+        )
       })
 
       const hold = Effect.fnUntraced(function* (account: AccountKey, held: Unsaved) {
@@ -210,7 +233,6 @@ export class Accounts extends Context.Service<
             const found = written.find((record) => isAnswerTo(current.value, record))
             if (found === undefined) return current
             yield* set(account, found)
-            yield* store.removeInterrupted(account)
             yield* Effect.logInfo(
               `The answer to a refresh of ${printable(account.toString())} was recovered after its process died.`,
             )

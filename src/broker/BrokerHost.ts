@@ -23,7 +23,7 @@ import { LoopbackListener, type PortsTaken } from "../oauth/LoopbackListener.ts"
 import * as LoopbackListenerNode from "../oauth/LoopbackListenerNode.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
 import * as PkceRedirect from "../oauth/PkceRedirect.ts"
-import type { Provider } from "../oauth/Provider.ts"
+import { granterOf, type Provider } from "../oauth/Provider.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
 import * as AccountLockFile from "./AccountLockFile.ts"
@@ -76,8 +76,8 @@ export const layerNoDeps = Layer.effect(
       return toPublic(token, yield* publicFieldsOf(account))
     })
 
-    const keep = Effect.fnUntraced(function* (account: AccountKey, token: StoredToken) {
-      const record = AccountRecord.fromLogin(token, yield* DateTime.now)
+    const keep = Effect.fnUntraced(function* (account: AccountKey, granter: AccountRecord.Granter, token: StoredToken) {
+      const record = AccountRecord.fromLogin(token, yield* DateTime.now, granter)
       yield* accounts.update(account, () => Effect.succeed(record))
       return yield* publish(account, token)
     })
@@ -111,14 +111,14 @@ export const layerNoDeps = Layer.effect(
           authUrl: authorizationUrl,
           device: Option.none(),
           pollInterval: browserInterval,
-          login: { _tag: "pkce_redirect", redeem },
+          login: { _tag: "pkce_redirect", granter: granterOf(provider), redeem },
         }
       }),
 
       device_code: Effect.fnUntraced(function* (account, provider) {
         const login = yield* DeviceCode.begin(provider, config.sessionLifetime)
         const { activity, expiresIn, granted, interval, userCode, verificationUri, verificationUriComplete } = login
-        const outcome = yield* waitFor(Effect.flatMap(granted, (token) => keep(account, token)))
+        const outcome = yield* waitFor(Effect.flatMap(granted, (token) => keep(account, granterOf(provider), token)))
         return {
           flowType: "device_code",
           authUrl: Option.getOrElse(verificationUriComplete, () => verificationUri),
@@ -135,7 +135,7 @@ export const layerNoDeps = Layer.effect(
           config.sessionLifetime,
           redirectUri,
         )
-        const outcome = yield* waitFor(settle((token) => keep(account, token)))
+        const outcome = yield* waitFor(settle((token) => keep(account, granterOf(provider), token)))
         return {
           flowType: "browser_redirect",
           authUrl: authorizationUrl,
@@ -216,7 +216,7 @@ export const layerNoDeps = Layer.effect(
             }),
           )
           if (!(yield* sessions.isTaken(sessionId))) return yield* SessionNotFound.make({ sessionId })
-          const published = yield* keep(session.account, token)
+          const published = yield* keep(session.account, login.granter, token)
           yield* sessions.complete(sessionId)
           return published
         }).pipe(Effect.uninterruptible)

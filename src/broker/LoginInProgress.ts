@@ -5,12 +5,14 @@ import type { Deferred, Duration, Effect, Redacted } from "effect"
 import type { LockBusy } from "../domain/Errors.ts"
 import type { PublicToken, StoredToken } from "../domain/Token.ts"
 import type { CallbackRejected, GrantDenied, GrantExpired } from "../oauth/GrantFailure.ts"
+import type { Granter } from "../domain/AccountRecord.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import type { StoreError } from "./TokenStore.ts"
 
 /** A person brings the code. */
 export interface ByPaste {
   readonly _tag: "pkce_redirect"
+  readonly granter: Granter
   readonly redeem: (
     pasted: Redacted.Redacted,
   ) => Effect.Effect<StoredToken, CallbackRejected | GrantDenied | ProviderFailure>

@@ -27,6 +27,8 @@ const longestWait = Duration.minutes(5)
 /** How long nobody tries: `first`, doubled with each failure in a row, or as the provider says if that is longer. */
 export const waitAfter = (reason: Reason, failures: number, first: Duration.Duration): Duration.Duration => {
   if (reason._tag === "ReloginNeeded") return Duration.zero
+  // What a person has to mend does not get better by waiting, and may be mended at any time.
+  if (reason._tag !== "Transient" && reason._tag !== "RateLimited") return first
   const wait = Duration.min(Duration.times(first, 2 ** Math.min(failures - 1, 16)), longestWait)
   if (reason._tag !== "RateLimited") return wait
   // A provider that limits and says 0 seconds does not mean to be asked without end.
@@ -37,9 +39,12 @@ export const waitAfter = (reason: Reason, failures: number, first: Duration.Dura
 }
 
 /** What the asker is told. */
-export const errorFor = (account: AccountKey, failure: ProviderFailure, wait: Duration.Duration) => {
+export const errorFor = (account: AccountKey, failure: ProviderFailure, isLost: boolean, wait: Duration.Duration) => {
   const { reason } = failure
   if (reason._tag === "ReloginNeeded") return ReauthRequired.make({ account })
   if (reason._tag === "RateLimited") return RefreshRateLimited.make({ account, retryAfter: wait })
-  return RefreshFailed.make({ account, detail: `${failure.message} The login is kept; try again later.` })
+  const then = isLost
+    ? "If it acted on the request, its answer is lost and a new login will be needed; try again later."
+    : "The login is kept; try again later."
+  return RefreshFailed.make({ account, detail: `${failure.message} ${then}` })
 }

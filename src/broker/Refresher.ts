@@ -5,7 +5,19 @@
  * A trade belongs to this service, not to whoever asked first: a single-use refresh token may already be spent when the
  * asker goes away, so the answer must still be read and kept.
  */
-import { Context, Data, DateTime, Duration, Effect, Equal, Layer, Option, Redacted, Schedule } from "effect"
+import {
+  Context,
+  Data,
+  DateTime,
+  Duration,
+  Effect,
+  Equal,
+  Layer,
+  MutableHashSet,
+  Option,
+  Redacted,
+  Schedule,
+} from "effect"
 import { Digest } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
@@ -19,9 +31,10 @@ import {
   type SecretUnavailable,
   TokenNotFound,
 } from "../domain/Errors.ts"
+import { loginCommand } from "../domain/LoginCommand.ts"
 import { isFresh, type StoredToken } from "../domain/Token.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
-import type { Provider } from "../oauth/Provider.ts"
+import { granterOf, type Provider } from "../oauth/Provider.ts"
 import { isAnswerLost, type ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
 import { Accounts } from "./Accounts.ts"
@@ -70,6 +83,8 @@ export class Refresher extends Context.Service<
       const digest = yield* Digest.Digest
       const pid = yield* ProcessId
 
+      /** The accounts whose refresh somebody waits for, also if it was begun ahead of time. */
+      const awaited = MutableHashSet.empty<AccountKey>()
       const once = yield* SingleFlight.make<AccountKey, StoredToken, RefreshError>()
 
       const read = (account: AccountKey) => Effect.flatMap(accounts.get(account), (found) => present(account, found))
@@ -97,15 +112,12 @@ export class Refresher extends Context.Service<
       const hashOf = (refreshToken: Redacted.Redacted) =>
         digest.digestHex(Digest.sha256, new TextEncoder().encode(Redacted.value(refreshToken)))
 
-      /** The record of the login that is being refreshed: anything else there now is newer. */
-      const unchanged = (account: AccountKey, start: Record) =>
-        Effect.fnUntraced(function* (current: Option.Option<Record>) {
-          const record = yield* present(account, current)
-          return AccountRecord.isSameLogin(record, start) ? record : yield* new Superseded({ token: record.token })
-        })
-
       /** Writes down how it failed. If that cannot be written, neither can the next attempt be begun. */
-      const settle = Effect.fnUntraced(function* (account: AccountKey, before: Record, failure: AccountRecord.Failure) {
+      const writeDown = Effect.fnUntraced(function* (
+        account: AccountKey,
+        before: Record,
+        failure: AccountRecord.Failure,
+      ) {
         yield* accounts
           .update(account, (current) =>
             Effect.map(unchanged(account, before)(current), (record) =>
@@ -129,11 +141,11 @@ export class Refresher extends Context.Service<
         provider: Provider,
         start: Record,
         refreshToken: Redacted.Redacted,
-        urgency: Urgency,
       ) {
         const failures = start.history.failures + 1
         const before = yield* Effect.flatMap(accounts.get(account), unchanged(account, start))
-        const wasLost = Option.isSome(AccountRecord.lostAnswer(before.history))
+        const hash = yield* hashOf(refreshToken)
+        const wasLost = Option.exists(AccountRecord.lostAnswer(before.history), (use) => use.refreshTokenHash === hash)
 
         const failed = (sent: Option.Option<AccountRecord.Attempt>) =>
           Effect.fnUntraced(function* (failure: ProviderFailure) {
@@ -141,27 +153,32 @@ export class Refresher extends Context.Service<
             const lost = Option.filter(sent, () => isAnswerLost(reason))
             const wait = RefreshRefusal.waitAfter(reason, failures, refreshRetryDelay)
             const known = { at: yield* DateTime.now, failures, wait }
-            yield* settle(
+            yield* writeDown(
               account,
               before,
               Option.isSome(lost)
                 ? { ...known, outcome: "lost", attempt: lost.value }
                 : { ...known, outcome: RefreshRefusal.outcomes[reason._tag] },
             )
-            const again = Option.isSome(lost) ? !wasLost : urgency === "on demand" && reason._tag === "Transient"
-            return yield* new Failed({ error: RefreshRefusal.errorFor(account, failure, wait), again })
+            const again = Option.isSome(lost)
+              ? !wasLost
+              : MutableHashSet.has(awaited, account) && reason._tag === "Transient"
+            return yield* new Failed({
+              error: RefreshRefusal.errorFor(account, failure, Option.isSome(lost), wait),
+              again,
+            })
           })
 
         const grant = yield* Effect.catchTag(client.beginRefresh(provider), "ProviderFailure", failed(Option.none()))
         return yield* Effect.gen(function* () {
-          const attempt = { at: yield* DateTime.now, pid, refreshTokenHash: yield* hashOf(refreshToken) }
+          const use = { at: yield* DateTime.now, pid, refreshTokenHash: hash }
           const sent = yield* accounts.update(account, (current) =>
-            Effect.map(unchanged(account, before)(current), (record) => AccountRecord.withSent(record, attempt)),
+            Effect.map(unchanged(account, before)(current), (record) => AccountRecord.withSent(record, use)),
           )
           const refreshed = yield* Effect.catchTag(
             grant.redeem(refreshToken),
             "ProviderFailure",
-            failed(Option.some(attempt)),
+            failed(Option.some(use)),
           )
           const at = yield* DateTime.now
           const kept = yield* accounts.keep(account, sent, (record) =>
@@ -174,12 +191,7 @@ export class Refresher extends Context.Service<
       })
 
       /** What to do alone: what was read before may be old by now. */
-      const tradeAlone = Effect.fnUntraced(function* (
-        account: AccountKey,
-        provider: Provider,
-        seen: Record,
-        urgency: Urgency,
-      ) {
+      const tradeAlone = Effect.fnUntraced(function* (account: AccountKey, provider: Provider, seen: Record) {
         const record = yield* Effect.flatMap(accounts.recover(account), (found) => present(account, found))
         const { token } = record
         const isOthers = !Equal.equals(token.accessToken, seen.token.accessToken)
@@ -187,18 +199,16 @@ export class Refresher extends Context.Service<
         const good = yield* asItIs(account, record)
         if (Option.isSome(good)) return good.value
         if (token.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
-        return yield* attempt(account, provider, record, token.refreshToken, urgency).pipe(
+        return yield* attempt(account, provider, record, token.refreshToken).pipe(
           Effect.retry({ schedule: quickRetries, while: (failure) => failure._tag === "Failed" && failure.again }),
-          Effect.catchTag("Failed", ({ error }) => Effect.fail(error)),
-          Effect.catchTag("Superseded", ({ token }) => ifFresh(account, token)),
+          Effect.catchTags({
+            Failed: ({ error }) => Effect.fail(error),
+            Superseded: ({ token }) => ifFresh(account, token),
+          }),
         )
       })
 
-      const trade = Effect.fn("Refresher.trade")(function* (
-        account: AccountKey,
-        urgency: Urgency,
-        answer: (token: StoredToken) => void,
-      ) {
+      const trade = Effect.fn("Refresher.trade")(function* (account: AccountKey, answer: (token: StoredToken) => void) {
         const seen = yield* read(account)
         const unsaved = yield* accounts.unsaved(account)
         if (Option.isSome(unsaved)) return isFresh(seen.token, yield* DateTime.now) ? seen.token : yield* unsaved.value
@@ -208,7 +218,12 @@ export class Refresher extends Context.Service<
         const provider = yield* providers
           .get(account.provider)
           .pipe(Effect.catchTag("ProviderNotConfigured", () => ProviderNotFound.make({ provider: account.provider })))
-        return yield* tradeAlone(account, provider, seen, urgency).pipe(
+        // A refresh token is shown to nobody but who gave it (RFC 9700 section 4.3, RFC 6749 section 10.4).
+        const { grantedBy } = seen
+        if (grantedBy !== undefined && !Equal.equals(grantedBy, granterOf(provider))) {
+          return yield* RefreshFailed.make({ account, detail: anotherGranter(account) })
+        }
+        return yield* tradeAlone(account, provider, seen).pipe(
           // What is in memory only is not there for others: they would use the token that is spent. So they have to wait.
           Effect.tap((token) => {
             answer(token)
@@ -219,7 +234,16 @@ export class Refresher extends Context.Service<
       })
 
       return Refresher.of({
-        refresh: (account, urgency = "on demand") => once(account, (answer) => trade(account, urgency, answer)),
+        refresh: (account, urgency = "on demand") =>
+          Effect.suspend(() => {
+            if (urgency === "on demand") MutableHashSet.add(awaited, account)
+            return once(account, (answer) =>
+              Effect.ensuring(
+                trade(account, answer),
+                Effect.sync(() => MutableHashSet.remove(awaited, account)),
+              ),
+            )
+          }),
       })
     }),
   )
@@ -242,6 +266,16 @@ const quickRetries = Schedule.exponential("1 second", 3).pipe(Schedule.upTo({ ti
 
 const present = (account: AccountKey, found: Option.Option<Record>) =>
   Option.match(found, { onNone: () => TokenNotFound.make({ account }), onSome: Effect.succeed })
+
+const anotherGranter = (account: AccountKey) =>
+  `The provider's record names another server or client than it did at the login, so the refresh token was not sent. Put it back, or log in again with: ${loginCommand(account)}`
+
+/** The record of the login that is being refreshed: anything else there now is newer. */
+const unchanged = (account: AccountKey, start: Record) =>
+  Effect.fnUntraced(function* (current: Option.Option<Record>) {
+    const record = yield* present(account, current)
+    return AccountRecord.isSameLogin(record, start) ? record : yield* new Superseded({ token: record.token })
+  })
 
 const ifFresh = Effect.fnUntraced(function* (account: AccountKey, token: StoredToken) {
   if (isFresh(token, yield* DateTime.now)) return token

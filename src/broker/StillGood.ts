@@ -14,7 +14,7 @@ export const orStillGood =
       refresh,
       // Whoever logged out does not want the token used any more.
       (failure) => failure._tag !== "TokenNotFound",
-      Effect.fnUntraced(function* (failure) {
+      Effect.fnUntraced(function* (failure: E): Effect.fn.Return<A, E> {
         if (!isFresh(token, yield* DateTime.now)) return yield* Effect.fail(failure)
         yield* Effect.logWarning(`A token that is still good is handed out as it is. ${failure.message}`)
         return token

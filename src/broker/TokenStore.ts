@@ -25,8 +25,6 @@ export class TokenStore extends Context.Service<
      * ask while holding the account's `record` lock.
      */
     readonly interrupted: (account: AccountKey) => Effect.Effect<ReadonlyArray<AccountRecord>, StoreError>
-    /** Removes these. */
-    readonly removeInterrupted: (account: AccountKey) => Effect.Effect<void, StoreError>
     /** The accounts that have a record, damaged ones included. */
     readonly list: Effect.Effect<ReadonlyArray<AccountKey>, StoreError>
     /**
@@ -55,7 +53,6 @@ export class TokenStore extends Context.Service<
             PubSub.publishUnsafe(changed, account)
           }),
         interrupted: () => Effect.succeed([]),
-        removeInterrupted: () => Effect.void,
         list: Effect.sync(() => [...MutableHashMap.keys(records)]),
         changes: PubSub.subscribe(changed),
       })

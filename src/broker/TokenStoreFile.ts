@@ -2,7 +2,7 @@
  * {@link TokenStore} on disk: `<accounts>/<provider>/<bucket>.json`, folders 0700, files 0600. A file that cannot be
  * understood is reported and left alone.
  */
-import { Duration, Effect, Layer, MutableHashMap, Option, Path, PubSub, Ref, Schema } from "effect"
+import { Duration, Effect, Layer, MutableHashMap, Option, Path, PubSub, Ref, Schema, Struct } from "effect"
 import { Digest } from "effect/crypto"
 import { AccountKey } from "../domain/AccountKey.ts"
 import { BucketName, ProviderName } from "../domain/AccountKey.ts"
@@ -31,8 +31,10 @@ const extension = ".json"
 const lookingAround = Duration.seconds(10)
 
 /** The record, if it is this account's. */
-const recordOf = (account: AccountKey, { bucket, provider, version: _, ...record }: typeof Record.Type) =>
-  provider === account.provider && bucket === account.bucket ? Option.some(record) : Option.none()
+const recordOf = ({ bucket, provider }: AccountKey, record: typeof Record.Type) =>
+  provider === record.provider && bucket === record.bucket
+    ? Option.some(Struct.omit(record, ["version", "provider", "bucket"]))
+    : Option.none()
 
 /** Which file each account has. */
 type Versions = MutableHashMap.MutableHashMap<AccountKey, string>
@@ -122,9 +124,8 @@ export const layer = Layer.effect(
     })
 
     /** What another process does shows in the folders only. */
-    const watch = Effect.gen(function* () {
-      const known = yield* Ref.make(yield* Effect.orElseSucceed(look, nothing))
-      yield* Ref.get(known).pipe(
+    const watch = (known: Ref.Ref<Versions>) =>
+      Ref.get(known).pipe(
         Effect.flatMap(lookAgain),
         Effect.flatMap((found) => Ref.set(known, found)),
         Effect.delay(lookingAround),
@@ -132,7 +133,6 @@ export const layer = Layer.effect(
         Effect.catch((error) => Effect.logDebug(error.message)),
         Effect.forever,
       )
-    })
 
     return TokenStore.of({
       get: Effect.fn("TokenStore.get")(function* (account) {
@@ -150,6 +150,8 @@ export const layer = Layer.effect(
           encode({ ...record, version: 1, provider: account.provider, bucket: account.bucket }),
         )
         yield* files.write(path, content)
+        // What writers that died have left is older than this, and holds secrets.
+        yield* files.removeLeftovers(path)
         PubSub.publishUnsafe(changed, account)
       }),
       remove: Effect.fn("TokenStore.remove")(function* (account) {
@@ -164,16 +166,14 @@ export const layer = Layer.effect(
         )
         return records.flatMap(Option.toArray).flatMap((record) => Option.toArray(recordOf(account, record)))
       }),
-      removeInterrupted: Effect.fn("TokenStore.removeInterrupted")(function* (account) {
-        yield* Effect.flatMap(fileOf(account), files.removeLeftovers)
-      }),
       list: listFiles.pipe(
         Effect.map((found) => found.map(({ account }) => account)),
         Effect.withSpan("TokenStore.list"),
       ),
       changes: Effect.gen(function* () {
         const subscription = yield* PubSub.subscribe(changed)
-        yield* Effect.forkScoped(watch)
+        const known = yield* Ref.make(yield* Effect.orElseSucceed(look, nothing))
+        yield* Effect.forkScoped(watch(known))
         return subscription
       }),
     })

@@ -126,8 +126,8 @@ const factsOf = (account: AccountKey, record: AccountRecord, now: DateTime.Utc):
   last: Option.fromUndefinedOr(record.history.last),
   nextRenewal: renewAt(account, record),
   backOffUntil: Option.fromUndefinedOr(record.history.backOff).pipe(
+    Option.filter(({ from, until }) => DateTime.between(now, { minimum: from, maximum: until })),
     Option.map(({ until }) => until),
-    Option.filter((until) => DateTime.isGreaterThan(until, now)),
   ),
   unanswered: lostAnswer(record.history),
 })

@@ -69,19 +69,26 @@ export type RefreshHistory = typeof RefreshHistory.Type
 
 const unused: RefreshHistory = { epoch: 0, standing: { _tag: "Good" }, rotation: "unknown", failures: 0 }
 
+/** Who gave a token, by the address in its provider's record, and to which client. */
+export const Granter = Schema.Struct({ server: Schema.String, clientId: Schema.String })
+export type Granter = typeof Granter.Type
+
 /** What the host keeps of one login. */
 export const AccountRecord = Schema.Struct({
   token: StoredToken,
   /** When the access token came. */
   since: Instant.pipe(Schema.withDecodingDefaultTypeKey(DateTime.now)),
+  /** Nobody else is shown the refresh token. Unknown of a token that did not come from a login here. */
+  grantedBy: Schema.optionalKey(Granter),
   history: RefreshHistory.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(unused))),
 })
 export type AccountRecord = typeof AccountRecord.Type
 
 /** The record of a new login. */
-export const fromLogin = (token: StoredToken, since: DateTime.Utc): AccountRecord => ({
+export const fromLogin = (token: StoredToken, since: DateTime.Utc, grantedBy?: Granter): AccountRecord => ({
   token,
   since,
+  ...(grantedBy !== undefined && { grantedBy }),
   history: unused,
 })
 
@@ -109,14 +116,18 @@ export const withSent = ({ history, ...rest }: AccountRecord, attempt: Attempt):
 
 /** The record after a refresh. */
 export const withRefreshed = (
-  { history, token }: AccountRecord,
+  { history, since, token, ...rest }: AccountRecord,
   refreshed: RefreshedToken,
   at: DateTime.Utc,
 ): AccountRecord => {
   const { standing } = history
-  const merged = mergeRefreshed(token, refreshed)
+  const merged = mergeRefreshed(token, {
+    ...refreshed,
+    expiresAt: refreshed.expiresAt ?? expiryAsBefore(token, since, at),
+  })
   const rotated = !Equal.equals(merged.refreshToken, token.refreshToken)
   return {
+    ...rest,
     token: merged,
     since: at,
     history: {
@@ -128,6 +139,10 @@ export const withRefreshed = (
     },
   }
 }
+
+/** A provider that names no lifetime this time has not made its tokens eternal: the one before is believed again. */
+const expiryAsBefore = ({ expiresAt }: StoredToken, since: DateTime.Utc, at: DateTime.Utc) =>
+  expiresAt === undefined ? undefined : DateTime.addDuration(at, DateTime.distance(since, expiresAt))
 
 /** What is known after a refresh that failed. */
 export type Failure = {
@@ -143,8 +158,7 @@ export type Failure = {
 
 /** The record after a refresh that failed. The token stays, whatever the reason; `before` is the history before it. */
 export const withFailure = (record: AccountRecord, before: RefreshHistory, failure: Failure): AccountRecord => ({
-  token: record.token,
-  since: record.since,
+  ...record,
   history: {
     epoch: record.history.epoch,
     rotation: record.history.rotation,

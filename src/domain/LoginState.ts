@@ -3,7 +3,7 @@
  */
 import { DateTime, Duration, Option } from "effect"
 import type { AccountKey } from "./AccountKey.ts"
-import { type AccountRecord, type Attempt, lostAnswer } from "./AccountRecord.ts"
+import { type AccountRecord, type Attempt, lostAnswer, outcomeInWords } from "./AccountRecord.ts"
 import { ReauthRequired, RefreshNotAvailable } from "./Errors.ts"
 import { loginCommand } from "./LoginCommand.ts"
 import { dueAt } from "./RenewalPlan.ts"
@@ -45,7 +45,7 @@ export const describe = (account: AccountKey, record: AccountRecord, circumstanc
     if (DateTime.isGreaterThan(now, DateTime.addDuration(at, longestRefresh))) {
       return said(
         "unsaved",
-        `Process ${pid} holds what a refresh brought that was sent at ${inSeconds(at)}, and cannot save it: do not end it. See what its log says, and whether the disk is full.`,
+        `A refresh was sent at ${inSeconds(at)} by process ${pid} and is not recorded, while some process is at work on the account: it may be unable to save what came. See its log before you end it, and whether the disk is full.`,
       )
     }
   }
@@ -59,11 +59,20 @@ export const describe = (account: AccountKey, record: AccountRecord, circumstanc
     return said("reauth_required", RefreshNotAvailable.make({ account }).message)
   }
   const isDue = Option.exists(dueAt(account, record), DateTime.isLessThanOrEqualTo(now))
-  return { state: isDue ? "expiring" : "ok", problem: Option.none() }
+  return {
+    state: isDue ? "expiring" : "ok",
+    problem: history.failures === 0 ? Option.none() : lastFailure(history),
+  }
 }
 
 /** No attempt takes longer, with all that may go before and after it. */
 const longestRefresh = Duration.minutes(1)
+
+const lastFailure = ({ last }: AccountRecord["history"]) =>
+  Option.map(
+    Option.fromUndefinedOr(last),
+    ({ at, outcome }) => `The last refresh, at ${inSeconds(at)}, ${outcomeInWords[outcome]}.`,
+  )
 
 const said = (state: LoginState, problem: string): Described => ({ state, problem: Option.some(problem) })
 

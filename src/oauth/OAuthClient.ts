@@ -256,12 +256,12 @@ const failure = Effect.fnUntraced(function* (
   return yield* new ProviderFailure({ provider: provider.name, reason })
 })
 
-/** Vendors have answered 200 with an error in the body. */
+/** Vendors have answered 200 with an error in the body; beside a token it means nothing. */
 const checked = Effect.fnUntraced(function* (provider: Provider, answer: Answer) {
-  const code = errorCode(answer)
+  const code = "access_token" in bodyOf(answer) ? Option.none() : errorCode(answer)
   const isSuccess = answer.status >= 200 && answer.status < 300
   if (isSuccess && Option.isNone(code)) return
-  yield* failure(provider, isSuccess ? { ...answer, status: 400 } : answer, code)
+  return yield* failure(provider, isSuccess ? { ...answer, status: 400 } : answer, code)
 })
 
 const rejection = (error: unknown, callback: URLSearchParams, state: string): CallbackRejected | GrantDenied => {

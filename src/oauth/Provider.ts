@@ -4,6 +4,7 @@
  * The record never holds a secret, only where to find one.
  */
 import { Effect, type Option, type Redacted, Schema } from "effect"
+import type { Granter } from "../domain/AccountRecord.ts"
 import { FlowType } from "../domain/Session.ts"
 import { reservedFields } from "../domain/Token.ts"
 import { SecureUrl } from "./SecureUrl.ts"
@@ -48,6 +49,12 @@ export const ProviderRecord = Schema.Struct({
   ),
 )
 export type ProviderRecord = typeof ProviderRecord.Type
+
+/** Who gives what such a provider grants. */
+export const granterOf = ({ clientId, endpoints, issuer }: ProviderRecord): Granter => ({
+  server: endpoints?.token ?? issuer ?? "",
+  clientId,
+})
 
 /** A provider ready to be spoken to. */
 export interface Provider extends ProviderRecord {

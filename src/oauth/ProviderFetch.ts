@@ -24,8 +24,11 @@ export class FetchFailure extends Data.TaggedError("FetchFailure")<{
 /** Well above any token response or metadata document; a provider cannot make us hold more. */
 const maximumBytes = 1024 * 1024
 
-/** The time for connecting, waiting and reading together. */
-const timeLimit = "15 seconds"
+/**
+ * The time for connecting, waiting and reading together: 15 s. Counted second by second, because after a process was
+ * stopped for longer its timers are heard before its sockets, and the answer may have been in one all the time.
+ */
+const patience = Effect.repeat(Effect.sleep("1 second"), { times: 14 })
 
 /** Sends one request and reads the answer. */
 export class ProviderFetch extends Context.Service<
@@ -58,10 +61,7 @@ export class ProviderFetch extends Context.Service<
               // Ends the connection also while the body is still coming; after that it changes nothing.
               (controller) => Effect.sync(() => controller.abort()),
             ),
-          Effect.timeoutOrElse({
-            duration: timeLimit,
-            orElse: () => Effect.fail(new FetchFailure({ what: "timeout" })),
-          }),
+          Effect.raceFirst(Effect.andThen(patience, Effect.fail(new FetchFailure({ what: "timeout" })))),
         ),
       })
     }),

@@ -33,7 +33,7 @@ export const tokenShape = ({ expires_in, id_token, refresh_token, scope, token_t
     body: {
       ...rest,
       token_type: "bearer",
-      ...(typeof refresh_token === "string" && refresh_token !== "" && { refresh_token }),
+      ...(typeof refresh_token === "string" && refresh_token.trim() !== "" && { refresh_token }),
       ...(seconds !== undefined && { expires_in: Math.max(0, seconds) }),
       ...(typeof scopes === "string" && { scope: scopes }),
     },

@@ -12,6 +12,7 @@ const decodeHeader = Schema.decodeOption(Schema.RetryAfterFromString)
 /** A date is held against the provider's own clock, where its answer says what that shows. */
 export const retryAfter = (headers: Headers, now: DateTime.Utc): Option.Option<Duration.Duration> =>
   Option.fromNullOr(headers.get("retry-after")).pipe(
+    Option.filter((header) => header.trim() !== ""),
     Option.flatMap((header) =>
       // Vendors send fractions of seconds, which the standard does not know.
       Option.orElse(Option.map(decodeSeconds(header), Duration.seconds), () =>

@@ -2,7 +2,7 @@
  * What it costs that many processes want one expired token: against one process that wants it alone. And how often a
  * login is lost when processes are killed, and whether a command and a program can share one for a minute.
  */
-import { Effect } from "effect"
+import { Console, Effect, Random } from "effect"
 import * as Race from "../support/RefreshRace.ts"
 import { milliseconds } from "./measure.ts"
 
@@ -32,9 +32,9 @@ const races = Effect.gen(function* () {
   const alone = yield* timed(workers.slice(0, 1), "alone", 1)
   const together = yield* timed(workers, "together", fibers)
   const { failures, redemptions, reuses } = together
-  console.log(`  ${processes} processes × ${fibers} fibers, ${rounds} rounds: ${redemptions} redemptions`)
-  console.log(`  refused: ${reuses} at the server, ${failures} at the fibers`)
-  console.log(
+  yield* Console.log(`  ${processes} processes × ${fibers} fibers, ${rounds} rounds: ${redemptions} redemptions`)
+  yield* Console.log(`  refused: ${reuses} at the server, ${failures} at the fibers`)
+  yield* Console.log(
     `  a round: ${milliseconds(together.median)}, ${(together.median / alone.median).toFixed(1)} × one process with one fiber (${milliseconds(alone.median)})`,
   )
 }).pipe(Effect.provide(Race.places()), Effect.scoped)
@@ -48,23 +48,29 @@ const deaths = Effect.gen(function* () {
     const at = n % workers.length
     const victim = workers[at]
     if (victim === undefined) return
-    const { state, survived } = yield* Race.deadlyRound(workers, victim, Math.random() * 60, `death-${n}`, fibers)
+    const { state, survived } = yield* Race.deadlyRound(
+      workers,
+      victim,
+      yield* Random.nextBetween(0, 60),
+      `death-${n}`,
+      fibers,
+    )
     if (survived) seen.survived++
     else if (state === "suspect") seen.suspect++
     else seen.otherwise++
     workers[at] = yield* Race.startWorker(home)
   }
-  console.log(
+  yield* Console.log(
     `  one of ${workers.length} processes killed in each of ${deadlyRounds} rounds, by a server that holds answers for 15 ms:`,
   )
-  console.log(
+  yield* Console.log(
     `  ${seen.survived} logins survived, ${seen.suspect} were suspect and said so, ${seen.otherwise} were lost otherwise`,
   )
 }).pipe(Effect.provide(Race.places()), Effect.scoped)
 
 const sharing = Effect.gen(function* () {
   const { calls, commands, family, refused } = yield* Race.twoPaths(minute)
-  console.log(
+  yield* Console.log(
     `  ${commands} runs of the command and ${calls} calls of a program in ${minute / 1000} s on tokens of one second: ${family.redemptions} redemptions, ${family.refusals} refused by the server, ${refused.length} failed`,
   )
 }).pipe(Effect.provide(Race.places({ accessTokenLifetime: "1 second" })), Effect.scoped)

@@ -20,7 +20,11 @@ const layer = Sessions.layer.pipe(
 export const sessions = () =>
   Effect.gen(function* () {
     const service = yield* Sessions
-    const login: LoginInProgress = { _tag: "pkce_redirect", redeem: () => Effect.fail(new GrantDenied()) }
+    const login: LoginInProgress = {
+      _tag: "pkce_redirect",
+      granter: { server: "https://id.example", clientId: "c" },
+      redeem: () => Effect.fail(new GrantDenied()),
+    }
     const begin = Effect.succeed({ login })
     const owner = { account: Account.make("github"), peer: inProcess }
     const before = process.memoryUsage().heapUsed

@@ -16,7 +16,11 @@ const layer = (lifetime = Duration.minutes(10)) =>
     Layer.provide(SecureRandom.layerWebCrypto),
   )
 
-const login: LoginInProgress = { _tag: "pkce_redirect", redeem: () => Effect.fail(new GrantDenied()) }
+const login: LoginInProgress = {
+  _tag: "pkce_redirect",
+  granter: { server: "https://id.example", clientId: "c" },
+  redeem: () => Effect.fail(new GrantDenied()),
+}
 const owner = { account: Account.make("github"), peer: inProcess }
 const stranger = Connected({ uid: 4711, grant: "other" })
 const begin = Effect.succeed({ login })
