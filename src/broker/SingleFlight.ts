@@ -22,7 +22,10 @@ export const make = <K, A, E>() =>
           const result = Deferred.makeUnsafe<A, E>()
           MutableHashMap.set(inFlight, key, result)
           const settle = (exit: Exit.Exit<A, E>) => {
-            if (Deferred.doneUnsafe(result, exit)) MutableHashMap.remove(inFlight, key)
+            if (Deferred.isDoneUnsafe(result)) return
+            // In this order: who is woken may ask again at once, and must not be given this answer.
+            MutableHashMap.remove(inFlight, key)
+            Deferred.doneUnsafe(result, exit)
           }
           const fiber = yield* work((value) => settle(Exit.succeed(value))).pipe(
             Effect.interruptible,

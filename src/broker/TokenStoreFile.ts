@@ -2,11 +2,11 @@
  * {@link TokenStore} on disk: `<accounts>/<provider>/<bucket>.json`, folders 0700, files 0600. A file that cannot be
  * understood is reported and left alone.
  */
-import { Duration, Effect, Layer, MutableHashMap, Option, Path, PubSub, Ref, Schema, Struct } from "effect"
+import { DateTime, Duration, Effect, Layer, MutableHashMap, Option, Path, PubSub, Ref, Schema, Struct } from "effect"
 import { Digest } from "effect/crypto"
 import { AccountKey } from "../domain/AccountKey.ts"
 import { BucketName, ProviderName } from "../domain/AccountKey.ts"
-import { AccountRecord } from "../domain/AccountRecord.ts"
+import * as AccountRecord from "../domain/AccountRecord.ts"
 import { StoreCorrupt } from "../domain/Errors.ts"
 import * as AccountFileName from "./AccountFileName.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
@@ -18,7 +18,10 @@ const Record = Schema.fromJsonString(
     version: Schema.Literal(1),
     provider: ProviderName,
     bucket: BucketName,
-    ...AccountRecord.fields,
+    ...AccountRecord.AccountRecord.fields,
+    // Files are older than histories.
+    since: AccountRecord.AccountRecord.fields.since.pipe(Schema.withDecodingDefaultTypeKey(DateTime.now)),
+    history: AccountRecord.RefreshHistory.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(AccountRecord.unused))),
   }),
 )
 

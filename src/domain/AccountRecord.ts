@@ -5,7 +5,7 @@
  * All times are wall-clock times. Each wait has a beginning as well as an end, and holds only in between: a clock that is
  * set back must not lengthen it.
  */
-import { DateTime, Duration, Effect, Equal, Option, Schema } from "effect"
+import { DateTime, Duration, Equal, Option, Schema } from "effect"
 import { isFresh, type RefreshedToken, mergeRefreshed, StoredToken } from "./Token.ts"
 
 const Instant = Schema.DateTimeUtcFromString
@@ -67,7 +67,8 @@ export const RefreshHistory = Schema.Struct({
 })
 export type RefreshHistory = typeof RefreshHistory.Type
 
-const unused: RefreshHistory = { epoch: 0, standing: { _tag: "Good" }, rotation: "unknown", failures: 0 }
+/** The history of a login that was never refreshed. */
+export const unused: RefreshHistory = { epoch: 0, standing: { _tag: "Good" }, rotation: "unknown", failures: 0 }
 
 /** Who gave a token, by the address in its provider's record, and to which client. */
 export const Granter = Schema.Struct({ server: Schema.String, clientId: Schema.String })
@@ -77,10 +78,10 @@ export type Granter = typeof Granter.Type
 export const AccountRecord = Schema.Struct({
   token: StoredToken,
   /** When the access token came. */
-  since: Instant.pipe(Schema.withDecodingDefaultTypeKey(DateTime.now)),
+  since: Instant,
   /** Nobody else is shown the refresh token. Unknown of a token that did not come from a login here. */
   grantedBy: Schema.optionalKey(Granter),
-  history: RefreshHistory.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(unused))),
+  history: RefreshHistory,
 })
 export type AccountRecord = typeof AccountRecord.Type
 

@@ -397,9 +397,8 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
         Effect.gen(function* () {
           const broker = yield* Broker
           const provider = yield* ScriptedProvider
-          yield* loggedIn
           yield* provider.answerNext({ status: 200, body: { access_token: "eternal", token_type: "bearer" } })
-          yield* broker.refreshToken(account)
+          yield* loggedIn
           const token = yield* broker.getToken(account, { minimumValidity: Duration.days(10_000) })
           assert.strictEqual(Redacted.value(token.accessToken), "eternal")
           assert.notProperty(token, "expiresAt")

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Redacted, Scope } from "effect"
+import { DateTime, Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Reason } from "../../src/oauth/ProviderFailure.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
@@ -187,9 +187,24 @@ describe("after a refresh", () => {
     }),
   )
 
+  it.effect("that says nothing of the token's life it is believed to be what it was before", () =>
+    Effect.gen(function* () {
+      const { provider, record, refresh, store } = yield* setUp()
+      const { token, ...rest } = yield* record
+      const since = DateTime.makeUnsafe(-600_000)
+      yield* store.set(github, { ...rest, since, token: { ...token, expiresAt: DateTime.makeUnsafe(-1) } })
+      provider.answers(github, Effect.succeed({ accessToken: Redacted.make("a while") }))
+      yield* refresh(github)
+      assert.deepStrictEqual((yield* record).token.expiresAt, DateTime.makeUnsafe(599_999))
+    }),
+  )
+
   it.effect("of a token without expiry there may be another after 30 s", () =>
     Effect.gen(function* () {
-      const { access, provider } = yield* setUp()
+      const { access, provider, record, store } = yield* setUp()
+      const { token, ...rest } = yield* record
+      const { expiresAt: _, ...eternal } = token
+      yield* store.set(github, { ...rest, token: eternal })
       provider.answers(github, Effect.succeed({ accessToken: Redacted.make("eternal") }))
       assert.strictEqual(yield* access(github), "eternal")
       yield* TestClock.adjust("29999 millis")

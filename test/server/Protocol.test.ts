@@ -98,6 +98,9 @@ describe("the codes of errors", () => {
     assert.deepStrictEqual(Object.fromEntries(shared), {
       Unauthorized: "UNAUTHORIZED",
       PeerMismatch: "UNAUTHORIZED",
+      RateLimited: "RATE_LIMITED",
+      RefreshRateLimited: "RATE_LIMITED",
+      LockBusy: "RATE_LIMITED",
       ConfigCorrupt: "INTERNAL_ERROR",
       SecretUnavailable: "INTERNAL_ERROR",
       StoreCorrupt: "INTERNAL_ERROR",
