@@ -102,13 +102,13 @@ describe("a provider that", () => {
   )
 })
 
-/** What is made of what `fetch` rejects with. */
-const failureFrom = (error: unknown) =>
-  Effect.flatMap(ProviderFetch, (fetch) => Effect.flip(fetch.send("https://id.example/", {}))).pipe(
-    Effect.provide(ProviderFetch.layer),
-    Effect.provide(Layer.succeed(FetchHttpClient.Fetch, () => Promise.reject(error))),
-    Effect.map(({ what }) => what),
+const sendBy = (fetch: typeof globalThis.fetch) =>
+  Effect.flatMap(ProviderFetch, (provider) => provider.send("https://id.example/", {})).pipe(
+    Effect.provide(ProviderFetch.layer.pipe(Layer.provide(Layer.succeed(FetchHttpClient.Fetch, fetch)))),
   )
+
+/** What is made of what `fetch` rejects with. */
+const failureFrom = (error: unknown) => Effect.map(Effect.flip(sendBy(() => Promise.reject(error))), ({ what }) => what)
 
 const because = (code: unknown) => new TypeError("fetch failed", { cause: Object.assign(new Error("x"), { code }) })
 
@@ -175,19 +175,28 @@ describe("a failure", () => {
 })
 
 describe("an answer", () => {
+  for (const [bytes, outcome] of [
+    [1024 * 1024, "Success"],
+    [1024 * 1024 + 1, "Failure"],
+  ] as const) {
+    it.effect(`of ${bytes} bytes is a ${outcome.toLowerCase()}`, () =>
+      Effect.gen(function* () {
+        const text = `{"a":"${"x".repeat(bytes - 8)}"}`
+        const result = yield* Effect.result(sendBy(() => Promise.resolve(new Response(text))))
+        assert.strictEqual(result._tag, outcome)
+        if (result._tag === "Failure") assert.strictEqual(result.failure.what, "malformed-answer")
+      }),
+    )
+  }
+
   it.effect("is waited for 15 s, not less and not more, and then the request is given up", () =>
     Effect.gen(function* () {
       let signal: AbortSignal | null | undefined
-      const fetch = (_: unknown, init?: RequestInit) => {
+      const asking = sendBy((_, init) => {
         signal = init?.signal
         return new Promise<Response>(() => {})
-      }
-      const sending = yield* Effect.flatMap(ProviderFetch, (provider) => provider.send("https://id.example/", {})).pipe(
-        Effect.provide(ProviderFetch.layer),
-        Effect.provide(Layer.succeed(FetchHttpClient.Fetch, fetch)),
-        Effect.flip,
-        Effect.forkChild,
-      )
+      })
+      const sending = yield* Effect.forkChild(Effect.flip(asking))
       yield* TestClock.adjust("14999 millis")
       assert.isUndefined(sending.pollUnsafe())
       assert.isFalse(signal?.aborted)
