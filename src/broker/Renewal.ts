@@ -72,11 +72,12 @@ export class Renewal extends Context.Service<
       const plan = Effect.fnUntraced(function* (account: AccountKey) {
         const key = account.toString()
         const found = yield* accounts.get(account)
-        const at = Option.flatMap(found, (record) => renewAt(account, record))
+        const now = yield* DateTime.now
+        const at = Option.flatMap(found, (record) => renewAt(account, record, now))
         if (Option.isNone(found) || Option.isNone(at)) return agenda.remove(key)
         const due = DateTime.toEpochMillis(at.value)
         const expiresAt = expiryOf(found.value)
-        const isPast = due <= (yield* Clock.currentTimeMillis)
+        const isPast = due <= DateTime.toEpochMillis(now)
         const known = agenda.get(key)
         const stays =
           known?.expiresAt === expiresAt

@@ -124,7 +124,7 @@ const troubled = (account: AccountKey, state: AccountState["state"], error: Stor
 const factsOf = (account: AccountKey, record: AccountRecord, now: DateTime.Utc): RefreshFacts => ({
   rotation: record.history.rotation,
   last: Option.fromUndefinedOr(record.history.last),
-  nextRenewal: renewAt(account, record),
+  nextRenewal: renewAt(account, record, now),
   backOffUntil: Option.fromUndefinedOr(record.history.backOff).pipe(
     Option.filter(({ from, until }) => DateTime.between(now, { minimum: from, maximum: until })),
     Option.map(({ until }) => until),

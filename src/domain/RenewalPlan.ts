@@ -44,14 +44,21 @@ export const dueAt = (account: AccountKey, { since, token }: AccountRecord): Opt
 /**
  * When to renew: when the token is due, or after a failure a while later. None for what cannot be renewed, has no expiry,
  * needs a person or has failed too often.
+ *
+ * What is said to have been later than `now` was written down while the clock was ahead: then no wait is longer than from
+ * now on, and how long the token lives is not known, so it is renewed at once.
  */
-export const renewAt = (account: AccountKey, record: AccountRecord): Option.Option<DateTime.Utc> => {
+export const renewAt = (account: AccountKey, record: AccountRecord, now: DateTime.Utc): Option.Option<DateTime.Utc> => {
   const { backOff, failures, last, standing } = record.history
   const due = dueAt(account, record)
   if (record.token.refreshToken === undefined || standing._tag === "Refused") return Option.none()
-  if (failures === 0 || last === undefined || Option.isNone(due)) return due
+  if (Option.isNone(due)) return due
+  if (failures === 0 || last === undefined) {
+    return DateTime.isGreaterThan(record.since, now) ? Option.some(now) : due
+  }
   return Option.map(waitAfter(failures), (wait) => {
-    const next = DateTime.add(last.at, { milliseconds: wait })
-    return backOff === undefined ? next : DateTime.max(next, backOff.until)
+    const next = DateTime.add(DateTime.min(last.at, now), { milliseconds: wait })
+    const holds = backOff !== undefined && DateTime.isLessThanOrEqualTo(backOff.from, now)
+    return holds ? DateTime.max(next, backOff.until) : next
   })
 }
