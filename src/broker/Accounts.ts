@@ -103,16 +103,6 @@ export class Accounts extends Context.Service<
       }
       const unsaved = MutableHashMap.empty<AccountKey, Unsaved>()
 
-      /** What is true of an account: its unsaved record, as long as the store has the one from before. */
-      const get = Effect.fnUntraced(function* (account: AccountKey) {
-        const stored = store.get(account)
-        const held = MutableHashMap.get(unsaved, account)
-        if (Option.isNone(held)) return yield* stored
-        const { record, sent } = held.value
-        const current = yield* Effect.orElseSucceed(stored, () => Option.some(sent))
-        return Option.map(current, (there) => (isSameLogin(there, sent) ? record : there))
-      })
-
       /**
        * What is in the store, while a refresh is under way. A logout leaves that refresh its lock; where the lock is not
        * held, nothing is there because the whole folder is not.
@@ -126,6 +116,16 @@ export class Accounts extends Context.Service<
           return yield* StoreUnavailable.make({ path: accountsDirectory, operation: "read" })
         }
         return found
+      })
+
+      /** What is true of an account: its unsaved record, as long as the store has the one from before. */
+      const get = Effect.fnUntraced(function* (account: AccountKey) {
+        const stored = store.get(account)
+        const held = MutableHashMap.get(unsaved, account)
+        if (Option.isNone(held)) return yield* stored
+        const { record, sent } = held.value
+        const current = yield* Effect.orElseSucceed(stillThere(account, stored), () => Option.some(sent))
+        return Option.map(current, (there) => (isSameLogin(there, sent) ? record : there))
       })
 
       const letGo = (account: AccountKey) =>

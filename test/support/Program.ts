@@ -19,6 +19,8 @@ export interface Running {
   /** The first match of a pattern in what has been said so far, or will be; fails when the process ends without it. */
   readonly said: (stream: "stdout" | "stderr", pattern: RegExp) => Promise<RegExpExecArray>
   readonly write: (text: string) => void
+  /** Nobody reads what it says any more. */
+  readonly deafen: () => void
   readonly kill: (signal: NodeJS.Signals) => void
   readonly ended: Promise<Outcome>
 }
@@ -54,6 +56,10 @@ export const start = (args: ReadonlyArray<string>, environment: Environment, und
       return {
         ended,
         write: (text) => child.stdin.write(text),
+        deafen: () => {
+          child.stdout.destroy()
+          child.stderr.destroy()
+        },
         kill: (signal) => child.kill(signal),
         said: (stream, pattern) =>
           new Promise((found, failed) => {
