@@ -1,13 +1,14 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Option, Path } from "effect"
+import { DateTime, Deferred, Effect, Fiber, FileSystem, Layer, Option, Path } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as TokenStoreFile from "../../src/broker/TokenStoreFile.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
+import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
-import { inClear, recordOf, tokenOf } from "../support/Records.ts"
+import { inClear, recordInClear, recordOf, tokenOf } from "../support/Records.ts"
 import { suite } from "./TokenStoreContract.ts"
 
 const files = TokenStoreFile.layer.pipe(
@@ -20,6 +21,13 @@ suite("in memory", TokenStore.layerMemory)
 suite("in files", files)
 
 const github = Account.make("github")
+
+/** Another store over the same folder, as another process has it, with a file system of its own. */
+const storeOn = (fs: FileSystem.FileSystem) =>
+  Layer.fresh(TokenStoreFile.layer).pipe(
+    Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
+    Layer.provide(Layer.succeed(FileSystem.FileSystem, fs)),
+  )
 
 describe("the file of an account", () => {
   it.live("is 0600 in folders that are 0700, whatever the umask", () =>
@@ -130,19 +138,88 @@ describe("the file of an account", () => {
         ...real,
         rename: (from, to) => real.rename(paths.join(from, "gone"), to),
       })
-      const failing = Layer.fresh(TokenStoreFile.layer).pipe(
-        Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
-        Layer.provide(Layer.succeed(FileSystem.FileSystem, full)),
-      )
-      const error = yield* TokenStore.pipe(
-        Effect.flatMap((broken) => broken.set(github, recordOf("new"))),
-        Effect.provide(failing),
-        Effect.flip,
-      )
+      const broken = yield* Effect.provide(TokenStore, storeOn(full))
+      const error = yield* Effect.flip(broken.set(github, recordOf("new")))
       assert.strictEqual(error._tag, "StoreUnavailable")
       const kept = Option.getOrThrow(yield* store.get(github))
       assert.deepStrictEqual(inClear(kept.token), inClear(tokenOf("old")))
       assert.deepStrictEqual(yield* real.readDirectory(`${accountsDirectory}/github`), ["default.json"])
+    }).pipe(Effect.provide(files)),
+  )
+
+  it.live("that was written before there were histories is read as one of a login that was never refreshed", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const fs = yield* FileSystem.FileSystem
+      const { accountsDirectory } = yield* BrokerConfig
+      const { extras, ...clear } = inClear(tokenOf("old"))
+      const old = { version: 1, provider: "github", bucket: "default", token: { ...clear, extras } }
+      yield* fs.makeDirectory(`${accountsDirectory}/github`, { recursive: true })
+      yield* fs.writeFileString(`${accountsDirectory}/github/default.json`, JSON.stringify(old))
+      const before = yield* DateTime.now
+      const record = Option.getOrThrow(yield* store.get(github))
+      assert.deepStrictEqual(inClear(record.token), inClear(tokenOf("old")))
+      assert.deepStrictEqual(record.history, AccountRecord.unused)
+      assert.isTrue(DateTime.between(record.since, { minimum: before, maximum: yield* DateTime.now }))
+      assert.notProperty(record, "grantedBy")
+      yield* store.set(github, record)
+      assert.deepStrictEqual(recordInClear(Option.getOrThrow(yield* store.get(github))), recordInClear(record))
+    }).pipe(Effect.provide(files)),
+  )
+
+  it.live("that a writer had whole when it died is found, and goes when there is a newer one", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const fs = yield* FileSystem.FileSystem
+      const { accountsDirectory } = yield* BrokerConfig
+      const folder = `${accountsDirectory}/github`
+      const file = `${folder}/default.json`
+      yield* store.set(github, recordOf("whole"))
+      const whole = yield* fs.readFileString(file)
+      yield* store.set(github, recordOf("in place"))
+      const others = whole.replace('"bucket":"default"', '"bucket":"other"')
+      for (const [name, content] of [
+        ["default.json.1.tmp", whole],
+        ["default.json.2.tmp", whole.slice(0, -1)],
+        ["default.json.3.tmp", ""],
+        ["default.json.4.tmp", others],
+        ["default.json.5.tmp.old", whole],
+        ["default2.json.6.tmp", whole],
+      ] as const) {
+        yield* fs.writeFileString(`${folder}/${name}`, content)
+      }
+      const found = yield* store.interrupted(github)
+      assert.deepStrictEqual(found.map(recordInClear), [recordInClear(recordOf("whole"))])
+      const inPlace = Option.getOrThrow(yield* store.get(github))
+      assert.deepStrictEqual(recordInClear(inPlace), recordInClear(recordOf("in place")))
+      yield* store.set(github, recordOf("newer"))
+      const left = (yield* fs.readDirectory(folder)).toSorted()
+      assert.deepStrictEqual(left, ["default.json", "default.json.5.tmp.old", "default2.json.6.tmp"])
+    }).pipe(Effect.provide(files)),
+  )
+
+  it.live("is not taken from one who writes it by another who does", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const real = yield* FileSystem.FileSystem
+      const written = yield* Deferred.make<void>()
+      const gate = yield* Deferred.make<void>()
+      const slow = FileSystem.make({
+        ...real,
+        rename: (from, to) =>
+          Deferred.succeed(written, undefined).pipe(
+            Effect.andThen(Deferred.await(gate)),
+            Effect.andThen(real.rename(from, to)),
+          ),
+      })
+      const slowly = yield* Effect.provide(TokenStore, storeOn(slow))
+      const writing = yield* Effect.forkChild(slowly.set(github, recordOf("slow")))
+      yield* Deferred.await(written)
+      yield* store.set(github, recordOf("quick"))
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(writing)
+      const kept = Option.getOrThrow(yield* store.get(github))
+      assert.deepStrictEqual(inClear(kept.token), inClear(tokenOf("slow")))
     }).pipe(Effect.provide(files)),
   )
 })

@@ -2,9 +2,11 @@
  * What every token store must do, whatever it is made of.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer, Option, Redacted } from "effect"
+import { Effect, Equal, type Layer, Option, PubSub, Redacted } from "effect"
+import * as fc from "fast-check"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
+import * as Arbitrary from "../support/ArbitraryRecord.ts"
 import { inClear, recordInClear, recordOf } from "../support/Records.ts"
 
 const awkward = [
@@ -53,6 +55,48 @@ export const suite = <E>(name: string, layer: Layer.Layer<TokenStore, E>) =>
         assert.notProperty(bare, "refreshToken")
         assert.notProperty(bare, "expiresAt")
         assert.notProperty(bare, "scope")
+      }).pipe(Effect.provide(layer)),
+    )
+
+    it.live("returns the whole record, however refreshing went", () =>
+      Effect.gen(function* () {
+        const store = yield* TokenStore
+        const account = Account.make("github")
+        const records = fc.sample(Arbitrary.record, 50)
+        const standings = new Set(records.map(({ history }) => history.standing._tag))
+        assert.strictEqual(standings.size, 4)
+        for (const record of records) {
+          yield* store.set(account, record)
+          const found = Option.getOrThrow(yield* store.get(account))
+          assert.deepStrictEqual(recordInClear(found), recordInClear(record))
+          assert.isTrue(Equal.equals(found.history, record.history))
+        }
+      }).pipe(Effect.provide(layer)),
+    )
+
+    it.live("tells at once, and everybody who asks, what was set or removed here", () =>
+      Effect.gen(function* () {
+        const store = yield* TokenStore
+        const [one, two] = [Account.make("github"), Account.make("github", "two")]
+        yield* store.set(one, recordOf("before anybody asks"))
+        const subscriptions = [yield* store.changes, yield* store.changes]
+        yield* store.get(one)
+        yield* store.list
+        for (const subscription of subscriptions) assert.strictEqual(yield* PubSub.remaining(subscription), 0)
+        yield* store.set(two, recordOf("two"))
+        yield* store.remove(one)
+        for (const subscription of subscriptions)
+          assert.deepStrictEqual(yield* PubSub.takeAll(subscription), [two, one])
+      }).pipe(Effect.provide(layer)),
+    )
+
+    it.live("has nothing left by a writer that died, where no writer did", () =>
+      Effect.gen(function* () {
+        const store = yield* TokenStore
+        const account = Account.make("github")
+        yield* store.set(account, recordOf("one"))
+        assert.deepStrictEqual(yield* store.interrupted(account), [])
+        assert.deepStrictEqual(yield* store.interrupted(Account.make("nobody")), [])
       }).pipe(Effect.provide(layer)),
     )
 

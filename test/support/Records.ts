@@ -38,7 +38,8 @@ export const inClear = (token: StoredToken) => ({
 })
 
 /** What of a record can be compared. */
-export const recordInClear = ({ history, since, token }: AccountRecord.AccountRecord) => ({
+export const recordInClear = ({ history, since, token, ...rest }: AccountRecord.AccountRecord) => ({
+  ...rest,
   token: inClear(token),
   since: DateTime.formatIso(since),
   history: JSON.parse(JSON.stringify(history)),
