@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto"
 import { createInterface } from "node:readline"
 import { NodeServices } from "@effect/platform-node"
-import { Console, Effect, FileSystem, Layer, Option, Redacted, Schema, Stream } from "effect"
+import { Console, Effect, FileSystem, Layer, Logger, Option, Redacted, Schema, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { Broker } from "../../src/broker/Broker.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
@@ -87,4 +87,6 @@ const lines = Stream.fromAsyncIterable(createInterface({ input: process.stdin })
   Stream.runForEach(round),
 )
 
-Console.log("ready").pipe(Effect.andThen(lines), Effect.provide(services), Effect.runPromise)
+const logs = Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)])
+
+Console.log("ready").pipe(Effect.andThen(lines), Effect.provide([services, logs]), Effect.runPromise)
