@@ -4,7 +4,7 @@
  * Written to an exclusive temporary file in the same folder, which is 0600 from birth, synced, renamed over the old
  * one, and the folder synced, so that the change also survives a power cut.
  */
-import { Effect, FileSystem, Option, Path } from "effect"
+import { Clock, Duration, Effect, FileSystem, Option, Path } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
 import { StoreUnavailable } from "../domain/Errors.ts"
@@ -12,6 +12,9 @@ import { StoreUnavailable } from "../domain/Errors.ts"
 const unavailable = (path: string, operation: "read" | "write") => () => StoreUnavailable.make({ path, operation })
 
 const temporaryExtension = ".tmp"
+
+/** Nobody takes longer to write a file as small as ours. */
+const longestWrite = Duration.minutes(1)
 
 export const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
@@ -91,12 +94,19 @@ export const make = Effect.gen(function* () {
       )
     }, Effect.uninterruptible),
 
-    /** Removes what writers that did not live to the end have left of it. Nobody may be writing it. */
+    /** Removes what writers that did not live to the end have left of it; not what somebody may be writing now. */
     removeLeftovers: Effect.fnUntraced(function* (path: string) {
-      const left = yield* leftovers(path)
-      yield* Effect.forEach(left, (file) => fs.remove(file, { force: true }), { discard: true }).pipe(
-        Effect.mapError(unavailable(path, "write")),
-      )
+      const now = yield* Clock.currentTimeMillis
+      const removeOld = Effect.fnUntraced(function* (file: string) {
+        const { mtime } = yield* fs.stat(file)
+        const isOld = Option.exists(mtime, (written) => now - written.getTime() > Duration.toMillis(longestWrite))
+        if (isOld) yield* fs.remove(file, { force: true })
+      })
+      yield* Effect.forEach(
+        yield* leftovers(path),
+        (file) => Effect.catchReason(removeOld(file), "PlatformError", "NotFound", () => Effect.void),
+        { discard: true },
+      ).pipe(Effect.mapError(unavailable(path, "write")))
     }),
 
     /** The names of the folders, or of the files, in a folder; none if there is no such folder. */

@@ -153,8 +153,8 @@ export const layer = Layer.effect(
           encode({ ...record, version: 1, provider: account.provider, bucket: account.bucket }),
         )
         yield* files.write(path, content)
-        // What writers that died have left is older than this, and holds secrets.
-        yield* files.removeLeftovers(path)
+        // What writers that died have left is of no use after this, and holds secrets.
+        yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
         PubSub.publishUnsafe(changed, account)
       }),
       remove: Effect.fn("TokenStore.remove")(function* (account) {

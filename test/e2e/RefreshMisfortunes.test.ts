@@ -4,17 +4,17 @@
 import { renameSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Schedule } from "effect"
+import { type Duration, Effect, Fiber, Schedule } from "effect"
 import { Broker } from "../../src/broker/Broker.ts"
 import * as Behaviour from "../../src/testing/Behaviour.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
 import * as Program from "../support/Program.ts"
 import * as Race from "../support/RefreshRace.ts"
 
-const setUp = Effect.gen(function* () {
+const setUp = Effect.fnUntraced(function* (late: Duration.Input = "1 second") {
   yield* Race.configure
   const server = yield* ScriptedProvider
-  yield* server.script([Behaviour.slow("1 second")])
+  yield* server.script([Behaviour.slow(late)])
   /** Returns when the refresh token has been used, and the answer has not come. */
   const sent = Effect.repeat(server.journal, {
     schedule: Schedule.spaced("10 millis"),
@@ -29,7 +29,7 @@ describe("while a refresh waits for its answer", () => {
   for (const signal of ["SIGHUP", "SIGTERM", "SIGINT"] as const) {
     it.live(`${signal} ends the command, and what comes is kept`, () =>
       Effect.gen(function* () {
-        const { account, family, home, sent } = yield* setUp
+        const { account, family, home, sent } = yield* setUp()
         const command = yield* Program.start(["token", account.toString()], { TOKENKEEP_HOME: home })
         yield* sent
         command.kill(signal)
@@ -42,7 +42,7 @@ describe("while a refresh waits for its answer", () => {
 
   it.live("a server whose log nobody reads any more goes on, and keeps what comes", () =>
     Effect.gen(function* () {
-      const { account, home, sent } = yield* setUp
+      const { account, home, sent } = yield* setUp()
       const provider = yield* ScriptedProvider
       const server = yield* Program.start(["serve"], { TOKENKEEP_HOME: home })
       const [, socket = ""] = yield* Effect.promise(() => server.said("stdout", /Listening on (\S+)/))
@@ -63,7 +63,7 @@ describe("while a refresh waits for its answer", () => {
 
   it.live("the folder goes away and comes back, and what came is saved then", () =>
     Effect.gen(function* () {
-      const { account, family, home, sent } = yield* setUp
+      const { account, family, home, sent } = yield* setUp()
       const broker = yield* Broker
       const asking = yield* Effect.forkChild(broker.getToken(account))
       yield* sent
@@ -83,7 +83,7 @@ describe("while a refresh waits for its answer", () => {
 
   it.live("somebody logs out, and nothing comes back", () =>
     Effect.gen(function* () {
-      const { account, home, sent } = yield* setUp
+      const { account, home, sent } = yield* setUp("6 seconds")
       const broker = yield* Broker
       const asking = yield* Effect.forkChild(Effect.flip(broker.getToken(account)))
       yield* sent

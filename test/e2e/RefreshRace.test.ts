@@ -12,7 +12,7 @@ describe("many processes that want one expired token", () => {
     () =>
       Effect.gen(function* () {
         yield* Race.configure
-        const workers = yield* Race.startWorkers(yield* Race.homeFolder, 6)
+        const workers = yield* Race.startWorkers(yield* Race.homeFolder, 4)
         for (let n = 0; n < 200; n++) {
           const result = yield* Race.round(workers, `round-${n}`, 20)
           assert.deepStrictEqual(result, { redemptions: 1, reuses: 0, failures: [], tokens: 1 })
@@ -27,7 +27,7 @@ describe("many processes that want one expired token", () => {
       Effect.gen(function* () {
         yield* Race.configure
         const home = yield* Race.homeFolder
-        const workers = [...(yield* Race.startWorkers(home, 4))]
+        const workers = [...(yield* Race.startWorkers(home, 3))]
         for (let n = 0; n < 12; n++) {
           const victim = workers[n % workers.length]
           if (victim === undefined) return
