@@ -1,7 +1,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Data, Effect, FileSystem, Layer, Option, PubSub, Redacted } from "effect"
+import { Data, Deferred, Effect, Fiber, FileSystem, Layer, Option, PubSub, Redacted } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
+import { TestClock } from "effect/testing"
 import { AccountLock } from "../../src/broker/AccountLock.ts"
 import * as AccountLockFile from "../../src/broker/AccountLockFile.ts"
 import { Accounts } from "../../src/broker/Accounts.ts"
@@ -11,6 +12,7 @@ import * as TokenStoreFile from "../../src/broker/TokenStoreFile.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import { attemptAt, recordInClear, recordOf, seconds } from "../support/Records.ts"
+import { settle } from "../support/Refreshing.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
 const github = Account.make("github")
@@ -154,8 +156,8 @@ describe("what a refresh brought", () => {
       )(
         Effect.gen(function* () {
           yield* fs.rename(accountsDirectory, `${accountsDirectory}-away`)
-          const kept = yield* accounts.keep(github, sent, (current) => current)
-          assert.strictEqual(kept._tag, "Kept")
+          const keeping = yield* Effect.forkChild(accounts.keep(github, sent, (current) => current))
+          assert.strictEqual((yield* Fiber.join(keeping))._tag, "Kept")
           assert.isTrue(Option.isSome(yield* accounts.unsaved(github)))
           yield* fs.remove(accountsDirectory, { recursive: true })
           yield* fs.rename(`${accountsDirectory}-away`, accountsDirectory)
@@ -178,14 +180,15 @@ describe("what a dead process had brought", () => {
       const brought = AccountRecord.withRefreshed(sent, { accessToken: Redacted.make("brought") }, seconds(2))
       yield* set(brought)
       const bytes = yield* fs.readFileString(`${folder}/default.json`)
-      const leave = fs.writeFileString(`${folder}/default.json.0.tmp`, bytes)
+      const left = `${folder}/default.json.0.tmp`
+      const leave = Effect.andThen(fs.writeFileString(left, bytes), fs.utimes(left, 0, 0))
 
       yield* set(sent)
       yield* leave
       const found = Option.getOrThrow(yield* accounts.recover(github))
       assert.deepStrictEqual(recordInClear(found), recordInClear(brought))
       assert.deepStrictEqual(yield* stored, recordInClear(brought))
-      assert.notInclude(yield* fs.readDirectory(folder), "default.json.0.tmp")
+      assert.isFalse(yield* fs.exists(left))
 
       for (const other of [recordOf("one"), recordOf("two"), AccountRecord.withSent(recordOf("one"), attemptAt(2))]) {
         yield* set(other)
@@ -227,5 +230,69 @@ describe("forgetting an account", () => {
       yield* accounts.remove(github)
       assert.isUndefined(yield* stored)
     }).pipe(Effect.provide(inFiles)),
+  )
+})
+
+describe("while somebody is changing the record", () => {
+  const sent = counted(recordOf("one"))
+
+  /** A record that somebody is changing, until the test says that it is done. */
+  const changing = Effect.gen(function* () {
+    const accounts = yield* Accounts
+    const lock = yield* AccountLock
+    yield* set(sent)
+    const done = yield* Deferred.make<void>()
+    yield* Effect.forkChild(lock.withLock(github, "record")(Deferred.await(done)))
+    yield* settle
+    return { accounts, done: Deferred.succeed(done, undefined) }
+  })
+
+  for (const [what, work] of [
+    ["change it", (accounts: Accounts["Service"]) => accounts.update(github, () => Effect.succeed(recordOf("two")))],
+    ["recover it", (accounts: Accounts["Service"]) => accounts.recover(github)],
+    ["forget it", (accounts: Accounts["Service"]) => accounts.remove(github)],
+  ] as const) {
+    it.effect(`who wants to ${what} waits, and in the end does nothing`, () =>
+      Effect.gen(function* () {
+        const { accounts } = yield* changing
+        const waiting = yield* Effect.forkChild(Effect.result(work(accounts)))
+        yield* TestClock.adjust("9999 millis")
+        assert.isUndefined(waiting.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        assert.containSubset(yield* Fiber.join(waiting), { _tag: "Failure", failure: { _tag: "LockBusy" } })
+        assert.deepStrictEqual(yield* stored, recordInClear(sent))
+      }).pipe(Effect.provide(inMemory)),
+    )
+  }
+
+  const refreshed = (current: AccountRecord.AccountRecord) =>
+    AccountRecord.withRefreshed(current, { accessToken: Redacted.make("new") }, seconds(10))
+
+  it.effect("who wants to keep what a refresh brought is not to be interrupted", () =>
+    Effect.gen(function* () {
+      const { accounts, done } = yield* changing
+      const keeping = yield* Effect.forkChild(accounts.keep(github, sent, refreshed))
+      yield* settle
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(keeping))
+      yield* settle
+      assert.isUndefined(interrupting.pollUnsafe())
+      yield* done
+      yield* Fiber.join(interrupting)
+      assert.strictEqual((yield* stored)?.token.accessToken, "new")
+    }).pipe(Effect.provide(inMemory)),
+  )
+
+  it.effect("what a refresh brought is kept in memory at last, and saved when that is over", () =>
+    Effect.gen(function* () {
+      const { accounts, done } = yield* changing
+      const keeping = yield* Effect.forkChild(accounts.keep(github, sent, refreshed))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* Fiber.join(keeping))._tag, "Kept")
+      assert.strictEqual(Option.getOrThrow(yield* accounts.unsaved(github))._tag, "LockBusy")
+      assert.strictEqual((yield* stored)?.token.accessToken, "new")
+      yield* done
+      yield* TestClock.adjust("1 seconds")
+      assert.isTrue(Option.isNone(yield* accounts.unsaved(github)))
+    }).pipe(Effect.provide(inMemory)),
   )
 })

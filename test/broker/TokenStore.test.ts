@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Effect, Fiber, FileSystem, Layer, Option, Path } from "effect"
+import { Clock, DateTime, Deferred, Effect, Fiber, FileSystem, Layer, Option, Path } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
@@ -167,7 +167,7 @@ describe("the file of an account", () => {
     }).pipe(Effect.provide(files)),
   )
 
-  it.live("that a writer had whole when it died is found, and goes when there is a newer one", () =>
+  it.live("that a writer had whole when it died is found, and goes in time when there is a newer one", () =>
     Effect.gen(function* () {
       const store = yield* TokenStore
       const fs = yield* FileSystem.FileSystem
@@ -187,14 +187,25 @@ describe("the file of an account", () => {
         ["default2.json.6.tmp", whole],
       ] as const) {
         yield* fs.writeFileString(`${folder}/${name}`, content)
+        yield* fs.utimes(`${folder}/${name}`, 0, 0)
       }
       const found = yield* store.interrupted(github)
       assert.deepStrictEqual(found.map(recordInClear), [recordInClear(recordOf("whole"))])
       const inPlace = Option.getOrThrow(yield* store.get(github))
       assert.deepStrictEqual(recordInClear(inPlace), recordInClear(recordOf("in place")))
+      const aMinuteAgo = (yield* Clock.currentTimeMillis) - 60_000
+      for (const [name, age] of [
+        ["default.json.7.tmp", 5000],
+        ["default.json.8.tmp", -5000],
+      ] as const) {
+        yield* fs.writeFileString(`${folder}/${name}`, whole)
+        yield* fs.utimes(`${folder}/${name}`, new Date(0), new Date(aMinuteAgo - age))
+      }
       yield* store.set(github, recordOf("newer"))
       const left = (yield* fs.readDirectory(folder)).toSorted()
-      assert.deepStrictEqual(left, ["default.json", "default.json.5.tmp.old", "default2.json.6.tmp"])
+      // The last of these may be what somebody is writing.
+      const kept = ["default.json", "default.json.5.tmp.old", "default.json.8.tmp", "default2.json.6.tmp"]
+      assert.deepStrictEqual(left, kept.toSorted())
     }).pipe(Effect.provide(files)),
   )
 
