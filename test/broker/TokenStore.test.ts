@@ -199,7 +199,7 @@ describe("the file of an account", () => {
         ["default.json.8.tmp", -5000],
       ] as const) {
         yield* fs.writeFileString(`${folder}/${name}`, whole)
-        yield* fs.utimes(`${folder}/${name}`, new Date(0), new Date(aMinuteAgo - age))
+        yield* fs.utimes(`${folder}/${name}`, 0, (aMinuteAgo - age) / 1000)
       }
       yield* store.set(github, recordOf("newer"))
       const left = (yield* fs.readDirectory(folder)).toSorted()
