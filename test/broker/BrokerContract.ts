@@ -6,6 +6,7 @@ import { DateTime, Duration, Effect, Exit, type Layer, Option, Redacted } from "
 import { Broker } from "../../src/broker/Broker.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import type { PublicToken } from "../../src/domain/Token.ts"
+import * as Behaviour from "../../src/testing/Behaviour.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
 import { tagOf } from "../support/tagOf.ts"
 
@@ -360,6 +361,20 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
           const failure = yield* Effect.flip(broker.refreshToken(account))
           assert.strictEqual(failure._tag, "RefreshRateLimited")
           assert.include(failure.message, "7 s")
+        }),
+      )
+
+      test(
+        "say how long to wait when the provider names a date, by its own clock",
+        Effect.gen(function* () {
+          const broker = yield* Broker
+          const provider = yield* ScriptedProvider
+          yield* provider.setPolicy({ clockSkew: "10 minutes" })
+          yield* loggedIn
+          yield* provider.script([Behaviour.tooManyRequests("90 seconds", "date")])
+          const failure = yield* Effect.flip(broker.refreshToken(account))
+          assert.strictEqual(failure._tag, "RefreshRateLimited")
+          assert.match(failure.message, /in (89|90|91) s/)
         }),
       )
 

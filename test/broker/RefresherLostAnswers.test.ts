@@ -14,7 +14,7 @@ const refused = Reason.ReloginNeeded()
 const trouble = Reason.Transient({ what: "server-error" })
 
 describe("a refresh whose answer is lost", () => {
-  for (const what of ["connection-lost", "timeout", "malformed-answer"] as const) {
+  for (const what of ["connection-lost", "timeout", "gateway", "malformed-answer"] as const) {
     it.effect(`(${what}) is sent once more, after 1 s, and then the login is suspect`, () =>
       Effect.gen(function* () {
         const { provider, record, refresh } = yield* setUp()

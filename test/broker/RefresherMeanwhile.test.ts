@@ -2,12 +2,24 @@
  * What others do to an account while it is refreshed.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Option, Redacted } from "effect"
+import { Deferred, Effect, Fiber, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
+import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import { StoreUnavailable } from "../../src/domain/Errors.ts"
 import { Reason } from "../../src/oauth/ProviderFailure.ts"
 import { seconds } from "../support/Records.ts"
-import { accessOf, expired, fails, github, gives, hashOf, login, makeGate, setUp } from "../support/Refreshing.ts"
+import {
+  accessOf,
+  expired,
+  fails,
+  github,
+  gives,
+  hashOf,
+  login,
+  makeGate,
+  settle,
+  setUp,
+} from "../support/Refreshing.ts"
 
 const trouble = Reason.Transient({ what: "server-error" })
 const lost = Reason.Transient({ what: "connection-lost" })
@@ -131,6 +143,40 @@ describe("a refresh that is to be tried again, when meanwhile somebody", () => {
       const { history, token } = yield* record
       assert.strictEqual(Redacted.value(token.refreshToken ?? Redacted.make("")), "new")
       assert.deepStrictEqual(history.standing, { _tag: "Good" })
+    }),
+  )
+})
+
+describe("a refresh that waits for its turn", () => {
+  it.effect("shows the token of a login that was made meanwhile to nobody but who gave it", () =>
+    Effect.gen(function* () {
+      const { accounts, lock, provider, refresh } = yield* setUp()
+      const done = yield* Deferred.make<void>()
+      yield* Effect.forkChild(lock.withLock(github, "refresh")(Deferred.await(done)))
+      const asking = yield* Effect.forkChild(Effect.exit(refresh(github)))
+      yield* settle
+      const record = AccountRecord.fromLogin(expired("new"), seconds(0), {
+        server: "https://new.example",
+        clientId: "c",
+      })
+      yield* accounts.update(github, () => Effect.succeed(record))
+      yield* Deferred.succeed(done, undefined)
+      yield* Fiber.join(asking)
+      assert.deepStrictEqual(provider.redemptions, [])
+    }),
+  )
+
+  it.effect("gives the token that was got meanwhile, and asks for no other", () =>
+    Effect.gen(function* () {
+      const { access, accounts, lock, provider } = yield* setUp()
+      const done = yield* Deferred.make<void>()
+      yield* Effect.forkChild(lock.withLock(github, "refresh")(Deferred.await(done)))
+      const asking = yield* Effect.forkChild(access(github))
+      yield* settle
+      yield* login(accounts, github, fresh("new"))
+      yield* Deferred.succeed(done, undefined)
+      assert.strictEqual(yield* Fiber.join(asking), "new")
+      assert.deepStrictEqual(provider.redemptions, [])
     }),
   )
 })
