@@ -56,6 +56,7 @@ describe("work that is under way", () => {
       const first = yield* Effect.forkChild(once("a", work("first")))
       yield* settle
       const second = yield* Effect.forkChild(once("a", work("second")))
+      yield* settle
       yield* Fiber.interrupt(first)
       yield* Fiber.interrupt(second)
       const third = yield* Effect.forkChild(once("a", work("third")))
