@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
+import { compileCache } from "./compileCache.ts"
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 
@@ -28,14 +29,15 @@ export interface Running {
 export type Environment = { readonly [name: string]: string }
 
 /**
- * Starts the program; it is killed when the scope closes. Only what is given is in its environment. `under` is a command
+ * Starts the program; it is killed when the scope closes. Only what is given is in its environment, and
+ * where Node keeps what it compiled. `under` is a command
  * that runs the command that follows it.
  */
 export const start = (args: ReadonlyArray<string>, environment: Environment, under: ReadonlyArray<string> = []) =>
   Effect.acquireRelease(
     Effect.sync((): Running => {
       const [command = process.execPath, ...rest] = [...under, process.execPath, main, ...args]
-      const child = spawn(command, rest, { env: { ...environment }, stdio: "pipe" })
+      const child = spawn(command, rest, { env: { ...compileCache, ...environment }, stdio: "pipe" })
       const output = { stdout: "", stderr: "" }
       const listeners = new Set<() => void>()
       const notice = () => listeners.forEach((listener) => listener())

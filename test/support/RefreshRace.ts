@@ -20,6 +20,7 @@ import * as LoginState from "../../src/domain/LoginState.ts"
 import * as Behaviour from "../../src/testing/Behaviour.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
 import * as ScriptedServer from "../../src/testing/ScriptedServer.ts"
+import { compileCache } from "./compileCache.ts"
 import * as Program from "./Program.ts"
 import * as TemporaryHome from "./TemporaryHome.ts"
 
@@ -57,7 +58,10 @@ export const startWorker = (home: string, environment: { readonly [name: string]
   )
 
 const begin = async (home: string, environment: { readonly [name: string]: string }): Promise<Worker> => {
-  const child = spawn(process.execPath, [script], { env: { TOKENKEEP_HOME: home, ...environment }, stdio: "pipe" })
+  const child = spawn(process.execPath, [script], {
+    env: { ...compileCache, TOKENKEEP_HOME: home, ...environment },
+    stdio: "pipe",
+  })
   const lines = linesOf(child)
   const ended = new Promise<void>((resolve) => child.on("close", () => resolve()))
   let errors = ""
