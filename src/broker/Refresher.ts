@@ -199,6 +199,11 @@ export class Refresher extends Context.Service<
         const good = yield* asItIs(account, record)
         if (Option.isSome(good)) return good.value
         if (token.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
+        // A refresh token is shown to nobody but who gave it (RFC 9700 section 4.3, RFC 6749 section 10.4).
+        const { grantedBy } = record
+        if (grantedBy !== undefined && !Equal.equals(grantedBy, granterOf(provider))) {
+          return yield* RefreshFailed.make({ account, detail: anotherGranter(account) })
+        }
         return yield* attempt(account, provider, record, token.refreshToken).pipe(
           Effect.retry({ schedule: quickRetries, while: (failure) => failure._tag === "Failed" && failure.again }),
           Effect.catchTags({
@@ -218,11 +223,6 @@ export class Refresher extends Context.Service<
         const provider = yield* providers
           .get(account.provider)
           .pipe(Effect.catchTag("ProviderNotConfigured", () => ProviderNotFound.make({ provider: account.provider })))
-        // A refresh token is shown to nobody but who gave it (RFC 9700 section 4.3, RFC 6749 section 10.4).
-        const { grantedBy } = seen
-        if (grantedBy !== undefined && !Equal.equals(grantedBy, granterOf(provider))) {
-          return yield* RefreshFailed.make({ account, detail: anotherGranter(account) })
-        }
         return yield* tradeAlone(account, provider, seen).pipe(
           // What is in memory only is not there for others: they would use the token that is spent. So they have to wait.
           Effect.tap((token) => {
