@@ -32,6 +32,7 @@ describe("a refresh that the provider refuses for good", () => {
       const { history, token } = yield* record
       assert.strictEqual(accessOf(token), "old")
       assert.deepStrictEqual(history.standing, { _tag: "Refused", at: seconds(0) })
+      assert.notProperty(history, "backOff")
     }).pipe(Effect.provide(logs.layer))
   })
 
@@ -213,8 +214,9 @@ describe("a refresh that failed", () => {
     ["the endpoint has moved", moved, "endpoint_moved", "configured address"],
     ["the record cannot be used", Reason.Misconfigured({ what: "it is bad" }), "misconfigured", "it is bad"],
   ] as const) {
-    it.effect(`because ${what} keeps everything, and is not tried again at once`, () =>
-      Effect.gen(function* () {
+    it.effect(`because ${what} keeps everything, and is not tried again at once`, () => {
+      const logs = Logs.make()
+      return Effect.gen(function* () {
         const { provider, record, refresh } = yield* setUp()
         const before = recordInClear(yield* record)
         provider.answers(github, fails(reason))
@@ -228,8 +230,9 @@ describe("a refresh that failed", () => {
         assert.deepStrictEqual(recordInClear(after).token, before.token)
         assert.deepStrictEqual(after.history.standing, { _tag: "Good" })
         assert.strictEqual(after.history.last?.outcome, outcome)
-      }),
-    )
+        assert.deepStrictEqual(logs.lines, [])
+      }).pipe(Effect.provide(logs.layer))
+    })
   }
 
   it.effect("says nothing that the provider said", () => {

@@ -96,6 +96,20 @@ describe("a refresh whose answer is lost", () => {
     }),
   )
 
+  it.effect("of a login that was suspect because of an earlier refresh token is sent once more", () =>
+    Effect.gen(function* () {
+      const { provider, record, refresh, store } = yield* setUp()
+      const { history, ...rest } = yield* record
+      const standing = { _tag: "Suspect", attempt: attemptAt(-9) } as const
+      yield* store.set(github, { ...rest, history: { ...history, standing } })
+      provider.answers(github, fails(lost), fails(lost))
+      const asking = yield* Effect.forkChild(Effect.flip(refresh(github)))
+      yield* TestClock.adjust("4 seconds")
+      yield* Fiber.join(asking)
+      assert.deepStrictEqual(provider.times(), [0, 1])
+    }),
+  )
+
   it.effect("of a login that was suspect before is not sent again at once", () =>
     Effect.gen(function* () {
       const { provider, record, refresh, store } = yield* setUp()

@@ -7,6 +7,7 @@ import { TestClock } from "effect/testing"
 import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import { StoreUnavailable } from "../../src/domain/Errors.ts"
 import { Reason } from "../../src/oauth/ProviderFailure.ts"
+import * as Logs from "../support/Logs.ts"
 import { seconds } from "../support/Records.ts"
 import {
   accessOf,
@@ -203,6 +204,24 @@ describe("a store that fails", () => {
   )
 })
 
+describe("a store that does not take what is to be written down of a failure", () => {
+  it.effect("does not hide the failure", () => {
+    const logs = Logs.make()
+    return Effect.gen(function* () {
+      const unavailable = StoreUnavailable.make({ path: "/nowhere", operation: "write" })
+      const { provider, record, refresh } = yield* setUp({
+        store: ({ set }) => ({
+          set: (account, record) => (record.history.failures > 0 ? Effect.fail(unavailable) : set(account, record)),
+        }),
+      })
+      provider.answers(github, fails(refused))
+      assert.strictEqual((yield* Effect.flip(refresh(github)))._tag, "ReauthRequired")
+      assert.include(logs.lines, `Warn ${unavailable.message}`)
+      assert.strictEqual((yield* record).history.standing._tag, "Sent")
+    }).pipe(Effect.provide(logs.layer))
+  })
+})
+
 describe("a lock that is busy", () => {
   for (const purpose of ["refresh", "record"] as const) {
     it.effect(`for changing the ${purpose} keeps anything from being sent`, () =>
@@ -248,6 +267,7 @@ describe("two processes over one store", () => {
       const first = yield* Effect.forkChild(Effect.flip(refresh(github)))
       yield* gate.asked
       const second = yield* Effect.forkChild(Effect.flip(another.refresh(github)))
+      yield* settle
       yield* gate.open
       assert.strictEqual((yield* Fiber.join(first))._tag, "ReauthRequired")
       assert.strictEqual((yield* Fiber.join(second))._tag, "ReauthRequired")
