@@ -12,9 +12,9 @@ describe("many processes that want one expired token", () => {
     () =>
       Effect.gen(function* () {
         yield* Race.configure
-        const workers = yield* Race.startWorkers(yield* Race.homeFolder, 4)
+        const workers = yield* Race.startWorkers(yield* Race.homeFolder, 3)
         for (let n = 0; n < 200; n++) {
-          const result = yield* Race.round(workers, `round-${n}`, 20)
+          const result = yield* Race.round(workers, `round-${n}`, 10)
           assert.deepStrictEqual(result, { redemptions: 1, reuses: 0, failures: [], tokens: 1 })
         }
       }).pipe(Effect.provide(Race.places()), Effect.scoped),
@@ -28,10 +28,10 @@ describe("many processes that want one expired token", () => {
         yield* Race.configure
         const home = yield* Race.homeFolder
         const workers = [...(yield* Race.startWorkers(home, 3))]
-        for (let n = 0; n < 12; n++) {
+        for (let n = 0; n < 8; n++) {
           const victim = workers[n % workers.length]
           if (victim === undefined) return
-          const seen = yield* Race.deadlyRound(workers, victim, (n * 17) % 60, `round-${n}`, 20)
+          const seen = yield* Race.deadlyRound(workers, victim, (n * 17) % 60, `round-${n}`, 10)
           if (seen.survived) assert.deepInclude(seen, { state: "ok", reuses: 0 })
           else {
             assert.strictEqual(seen.state, "suspect")
