@@ -36,6 +36,7 @@ describe("whatever two processes do to an account at the same time", () => {
           const play = yield* Interleaving.makePlayer(places)
           yield* Effect.forEach(Arr.chunksOf(fc.sample(Interleaving.plan, count), 100), play)
         }).pipe(Effect.withTracerEnabled(false)),
+      120_000,
     )
   }
 })
