@@ -61,6 +61,7 @@ describe("src", () => {
       "client/HostConnection.ts",
       "main.ts",
       "oauth/LoopbackListenerNode.ts",
+      "server/AuditFile.ts",
       "server/PeerCredentials.ts",
       "server/UnixServer.ts",
       "testing/ScriptedServer.ts",

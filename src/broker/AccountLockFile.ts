@@ -5,21 +5,14 @@
  * The lock files of an account go with its login. Whoever was waiting for one that is gone notices, and opens the new one.
  */
 import { type FileHandle, open } from "node:fs/promises"
-import { Duration, Effect, FileSystem, Layer, Option, Path, Schedule } from "effect"
+import { Effect, FileSystem, Layer, Option, Path } from "effect"
 import { Digest } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { LockBusy, StoreUnavailable } from "../domain/Errors.ts"
 import * as AccountFileName from "./AccountFileName.ts"
 import { AccountLock, busyFor, type Purpose } from "./AccountLock.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
-
-const longestPause = Duration.millis(50)
-
-/** How often a busy lock is tried: soon at first, because most are held for moments, then every 50 ms. */
-const polling = Schedule.exponential("2 millis", 1.5).pipe(
-  Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, longestPause))),
-  Schedule.jittered,
-)
+import * as KernelLock from "./KernelLock.ts"
 
 export const layer = Layer.effect(
   AccountLock,
@@ -28,11 +21,8 @@ export const layer = Layer.effect(
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path
     const digest = yield* Digest.Digest
-    const tryLock = yield* kernelLock(process.platform)
-    // Tries are counted, not time: a clock that is set must neither shorten the wait nor draw it out.
-    const waiting = Schedule.upTo(polling, {
-      times: Math.ceil(Duration.toMillis(lockPatience) / Duration.toMillis(longestPause)),
-    })
+    const tryLock = yield* KernelLock.make(process.platform)
+    const waiting = KernelLock.waiting(lockPatience)
 
     const fileOf = Effect.fnUntraced(
       function* (account: AccountKey, purpose: Purpose) {
@@ -58,7 +48,7 @@ export const layer = Layer.effect(
     /** Waits for the lock. Whether its file is still there: the holder before may have removed it. */
     const obtain = Effect.fnUntraced(function* (handle: FileHandle, account: AccountKey, path: string) {
       const attempt = Effect.suspend((): Effect.Effect<void, LockBusy | StoreUnavailable> => {
-        const result = tryLock(handle.fd, LOCK_EX)
+        const result = tryLock(handle.fd, "exclusive")
         if (result === "held") return Effect.void
         return result === "busy"
           ? Effect.fail(LockBusy.make({ account, retryAfter: busyFor }))
@@ -94,7 +84,7 @@ export const layer = Layer.effect(
 
     const whileFree = (path: string, work: Effect.Effect<void>) =>
       withDescriptor(path, (descriptor) =>
-        tryLock(descriptor, LOCK_EX) === "held" ? Effect.as(work, true) : Effect.succeed(false),
+        tryLock(descriptor, "exclusive") === "held" ? Effect.as(work, true) : Effect.succeed(false),
       )
 
     return AccountLock.of({
@@ -110,7 +100,7 @@ export const layer = Layer.effect(
         const { path } = yield* fileOf(account, purpose)
         return yield* withDescriptor(path, (descriptor) =>
           // Shared, so that two who look at the same time do not take each other for a holder.
-          Effect.sync(() => tryLock(descriptor, LOCK_SH) === "busy"),
+          Effect.sync(() => tryLock(descriptor, "shared") === "busy"),
         )
       }),
     })
@@ -127,30 +117,3 @@ const withDescriptor = (path: string, look: (descriptor: number) => Effect.Effec
     ({ fd }) => look(fd),
     close,
   ).pipe(Effect.orElseSucceed(() => false))
-
-type TryLock = (descriptor: number, kind: typeof LOCK_SH | typeof LOCK_EX) => "held" | "busy" | "failed"
-
-// <sys/file.h>; the same on Linux and macOS.
-const LOCK_SH = 1
-const LOCK_EX = 2
-const LOCK_NB = 4
-
-const libraries: { readonly [platform: string]: string } = { linux: "libc.so.6", darwin: "libSystem.B.dylib" }
-
-const kernelLock = Effect.fnUntraced(function* (platform: NodeJS.Platform): Effect.fn.Return<TryLock> {
-  const library = libraries[platform]
-  if (library === undefined) {
-    yield* Effect.logWarning(
-      "This operating system has no flock, so processes cannot be kept apart. Let one process do all refreshing.",
-    )
-    return () => "held"
-  }
-  const { default: koffi } = yield* Effect.promise(() => import("koffi"))
-  const flock = koffi.load(library).func("int flock(int fd, int operation)")
-  const { EAGAIN, EINTR, EWOULDBLOCK } = koffi.os.errno
-  const busy = new Set([EAGAIN, EINTR, EWOULDBLOCK])
-  return (descriptor, kind) => {
-    if (flock(descriptor, kind | LOCK_NB) === 0) return "held"
-    return busy.has(koffi.errno()) ? "busy" : "failed"
-  }
-})

@@ -9,6 +9,8 @@ export interface Settings {
   readonly configFile: string
   /** The folder with one file per account. */
   readonly accountsDirectory: string
+  /** The folder with the audit log. */
+  readonly auditDirectory: string
   /** Where `tokenkeep serve` listens unless told otherwise. */
   readonly socketPath: string
   /** The life of a login session. Default: 10 minutes. */
@@ -31,6 +33,7 @@ export class BrokerConfig extends Context.Service<BrokerConfig, Settings>()("tok
   static readonly defaults = (home: string): Settings => ({
     configFile: `${home}/config.json`,
     accountsDirectory: `${home}/accounts`,
+    auditDirectory: `${home}/audit`,
     socketPath: `${home}/host.sock`,
     sessionLifetime: Duration.minutes(10),
     sessionsPerPeer: 32,

@@ -8,11 +8,11 @@ import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
 import { LoginStatus } from "./LoginStatus.ts"
 
+/** Where things are kept on the host, and no broker. */
+export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices.layer))
+
 /** The broker with the refresh tokens, and everything under it. */
-export const local = BrokerHost.layer.pipe(
-  Layer.provideMerge(BrokerConfigEnv.layer),
-  Layer.provideMerge(NodeServices.layer),
-)
+export const local = BrokerHost.layer.pipe(Layer.provideMerge(places))
 
 /** A broker, and what `status` needs. */
 export const either = Layer.unwrap(
