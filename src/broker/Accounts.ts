@@ -54,6 +54,8 @@ export class Accounts extends Context.Service<
   {
     /** The record, or none if nobody is logged in. */
     readonly get: (account: AccountKey) => Effect.Effect<Option.Option<AccountRecord>, StoreError>
+    /** As {@link TokenStore.glance}; none while the account's token is in memory only. */
+    readonly glance: (account: AccountKey) => Option.Option<AccountRecord>
     /** The accounts that have a record, damaged ones included. */
     readonly list: Effect.Effect<ReadonlyArray<AccountKey>, StoreError>
     /** As {@link TokenStore.changes}. */
@@ -203,6 +205,7 @@ export class Accounts extends Context.Service<
 
       return Accounts.of({
         get,
+        glance: (account) => (MutableHashMap.has(unsaved, account) ? Option.none() : store.glance(account)),
         list: store.list,
         changes: store.changes,
         update: (account, change) =>

@@ -37,6 +37,7 @@ import { Refresher } from "./Refresher.ts"
 import { Sessions } from "./Sessions.ts"
 import { orStillGood } from "./StillGood.ts"
 import * as ProvidersFile from "./ProvidersFile.ts"
+import { TokensAtHand } from "./TokensAtHand.ts"
 import { TokenStore } from "./TokenStore.ts"
 import * as TokenStoreFile from "./TokenStoreFile.ts"
 
@@ -291,6 +292,7 @@ export const layerNoDeps = Layer.effect(
 /** The broker over places to keep things in. What is under it is there too, for `Renewal` and for who wants to look. */
 export const layerOver = <E, R>(places: Layer.Layer<TokenStore | AccountLock | Providers, E, R>) =>
   layerNoDeps.pipe(
+    Layer.merge(TokensAtHand.layer),
     Layer.provideMerge(Refresher.layer),
     Layer.provideMerge(Accounts.layer),
     Layer.provide([Sessions.layer, OAuthClient.layer, LoopbackListenerNode.layer]),

@@ -21,6 +21,8 @@ export class Providers extends Context.Service<
     readonly get: (name: string) => Effect.Effect<Provider, ProviderNotConfigured | SecretUnavailable | ConfigError>
     /** What is configured of the provider; its secret is not looked up. */
     readonly record: (name: string) => Effect.Effect<ProviderRecord, ProviderNotConfigured | ConfigError>
+    /** As `record`, if it is known without waiting that it is still what is configured. */
+    readonly glance: (name: string) => Option.Option<ProviderRecord>
     /** The names, in the order in which they were added. */
     readonly list: Effect.Effect<ReadonlyArray<string>, ConfigError>
     /** Adds a provider, or replaces the one of that name. */
@@ -43,6 +45,7 @@ export class Providers extends Context.Service<
       return Providers.of({
         get,
         record: get,
+        glance: (name) => Option.fromUndefinedOr(providers.get(name)),
         list: Effect.sync(() => [...providers.keys()]),
         set: (name, record) =>
           Effect.sync(() => {

@@ -6,6 +6,7 @@ import { Config, Effect, FileSystem, Layer, Option, Redacted, Schema } from "eff
 import { ConfigCorrupt, ProviderNotConfigured, SecretUnavailable } from "../domain/Errors.ts"
 import { ProviderRecord, type SecretReference } from "../oauth/Provider.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
+import * as FileReading from "./FileReading.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { Providers } from "./Providers.ts"
 
@@ -45,16 +46,29 @@ export const layer = Layer.effect(
     const write = (config: typeof ConfigFile.Type) =>
       files.write(configFile, `${JSON.stringify(config, undefined, 2)}\n`)
 
+    let lastRead: FileReading.FileReading<typeof ConfigFile.Type> | undefined
+    const records = new Map<string, ProviderRecord>()
+
     const record = Effect.fnUntraced(function* (name: string) {
-      const { providers } = yield* read
-      if (!Object.hasOwn(providers, name)) return yield* ProviderNotConfigured.make({ provider: name })
-      return yield* decodeRecord(providers[name]).pipe(
+      const { reading, value } = yield* FileReading.make(configFile, read)
+      if (!Object.hasOwn(value.providers, name)) return yield* ProviderNotConfigured.make({ provider: name })
+      const found = yield* decodeRecord(value.providers[name]).pipe(
         Effect.mapError(() => ConfigCorrupt.make({ path: configFile, provider: name })),
       )
+      if (Option.isSome(reading)) {
+        if (lastRead === undefined || !FileReading.isCurrent(lastRead)) records.clear()
+        lastRead = reading.value
+        records.set(name, found)
+      }
+      return found
     })
 
     return Providers.of({
       record,
+      glance: (name) =>
+        lastRead !== undefined && FileReading.isCurrent(lastRead)
+          ? Option.fromUndefinedOr(records.get(name))
+          : Option.none(),
       get: Effect.fn("Providers.get")(function* (name) {
         const found = yield* record(name)
         const secret =

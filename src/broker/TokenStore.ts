@@ -16,6 +16,10 @@ export class TokenStore extends Context.Service<
   {
     /** The record, or none if nobody is logged in. */
     readonly get: (account: AccountKey) => Effect.Effect<Option.Option<AccountRecord>, StoreError>
+    /**
+     * The record, if it is known without waiting that it is still the one there: it was got before, for this very object.
+     */
+    readonly glance: (account: AccountKey) => Option.Option<AccountRecord>
     /** Replaces the record. When this returns it is durable. */
     readonly set: (account: AccountKey, record: AccountRecord) => Effect.Effect<void, StoreError>
     /** Forgets the record. It is fine if there is none. */
@@ -42,6 +46,7 @@ export class TokenStore extends Context.Service<
       const changed = yield* PubSub.unbounded<AccountKey>()
       return TokenStore.of({
         get: (account) => Effect.sync(() => MutableHashMap.get(records, account)),
+        glance: (account) => MutableHashMap.get(records, account),
         set: (account, record) =>
           Effect.sync(() => {
             MutableHashMap.set(records, account, record)

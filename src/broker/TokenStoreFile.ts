@@ -10,6 +10,7 @@ import * as AccountRecord from "../domain/AccountRecord.ts"
 import { StoreCorrupt } from "../domain/Errors.ts"
 import * as AccountFileName from "./AccountFileName.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
+import * as FileReading from "./FileReading.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { TokenStore } from "./TokenStore.ts"
 
@@ -70,6 +71,13 @@ export const layer = Layer.effect(
       )
     })
 
+    const readAs = Effect.fnUntraced(function* (account: AccountKey, path: string) {
+      const record = yield* read(path)
+      if (Option.isNone(record)) return Option.none()
+      const ours = recordOf(account, record.value)
+      return Option.isSome(ours) ? ours : yield* StoreCorrupt.make({ path })
+    })
+
     /** The account of a file: from its name, or where that was too long from inside. */
     const accountOf = Effect.fnUntraced(function* (folder: string, file: string) {
       const provider = AccountFileName.decode(folder)
@@ -113,6 +121,9 @@ export const layer = Layer.effect(
       return versions
     })
 
+    // Weak, by object: it holds no secret longer than somebody holds the key to ask with.
+    const readings = new WeakMap<AccountKey, FileReading.FileReading<Option.Option<AccountRecord.AccountRecord>>>()
+
     const changed = yield* PubSub.unbounded<AccountKey>()
 
     /** Tells of what differs from `known`, and returns what there is. */
@@ -140,11 +151,14 @@ export const layer = Layer.effect(
     return TokenStore.of({
       get: Effect.fn("TokenStore.get")(function* (account) {
         const path = yield* fileOf(account)
-        const record = yield* read(path)
-        if (Option.isNone(record)) return Option.none()
-        const ours = recordOf(account, record.value)
-        return Option.isSome(ours) ? ours : yield* StoreCorrupt.make({ path })
+        const { reading, value } = yield* FileReading.make(path, readAs(account, path))
+        if (Option.isSome(reading)) readings.set(account, reading.value)
+        return value
       }),
+      glance: (account) => {
+        const reading = readings.get(account)
+        return reading !== undefined && FileReading.isCurrent(reading) ? reading.value : Option.none()
+      },
       set: Effect.fn("TokenStore.set")(function* (account, record) {
         const path = yield* fileOf(account)
         // What cannot be understood is not ours to replace.

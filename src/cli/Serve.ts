@@ -6,6 +6,7 @@ import { Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import { Renewal } from "../broker/Renewal.ts"
 import { Admission } from "../server/Admission.ts"
+import { Audit } from "../server/Audit.ts"
 import { PeerCredentials } from "../server/PeerCredentials.ts"
 import { UnixServer } from "../server/UnixServer.ts"
 
@@ -17,9 +18,13 @@ export const serve = Command.make(
       Flag.withDescription("Requests per second that one connection may make"),
       Flag.withDefault(60),
     ),
+    audit: Flag.Literals("audit", ["on", "off", "required"]).pipe(
+      Flag.withDescription("Note each request in the audit log; required: serve nothing that cannot be noted"),
+      Flag.withDefault("on"),
+    ),
     json: Flag.Boolean("json").pipe(Flag.withDescription("Say where as JSON"), Flag.withDefault(false)),
   },
-  Effect.fn("serve")(function* ({ json, rateLimit, socket }) {
+  Effect.fn("serve")(function* ({ audit, json, rateLimit, socket }) {
     const { socketPath } = yield* BrokerConfig
     const server = UnixServer.layer({ path: Option.getOrElse(socket, () => socketPath), rateLimit })
     const announce = Layer.effectDiscard(
@@ -33,6 +38,7 @@ export const serve = Command.make(
         Layer.merge(Renewal.layer),
         Layer.provide(Admission.layerUser(process.getuid?.() ?? -1)),
         Layer.provide(PeerCredentials.layer),
+        Layer.provide(audit === "off" ? Audit.layerOff : Audit.layerFile({ mode: audit })),
       ),
     ).pipe(
       // Being stopped is how a server ends well.

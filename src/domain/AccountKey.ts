@@ -21,24 +21,15 @@ export const BucketName = Name
 /** The bucket that is meant when none is named. */
 export const defaultBucket = "default"
 
-/** A provider and a bucket. */
-export class AccountKey extends Schema.Class<AccountKey>("AccountKey")({
-  provider: ProviderName,
-  bucket: BucketName,
-}) {
-  /** `provider` for the default bucket, otherwise `provider:bucket`. */
-  override toString(): string {
-    const provider = this.provider.replaceAll("%", "%25").replaceAll(":", "%3A")
-    // Joined, not concatenated: V8 keeps the pieces of a concatenation, and a million of these may be kept.
-    return this.bucket === defaultBucket ? provider : [provider, this.bucket].join(":")
-  }
+/** `provider` for the default bucket, otherwise `provider:bucket`. */
+export const textOf = (provider: string, bucket: string): string => {
+  const encoded = provider.replaceAll("%", "%25").replaceAll(":", "%3A")
+  // Joined, not concatenated: V8 keeps the pieces of a concatenation, and a million of these may be kept.
+  return bucket === defaultBucket ? encoded : [encoded, bucket].join(":")
 }
 
-/** An account from names that are already known to be valid; the bucket defaults to `default`. */
-export const make = (provider: string, bucket: string = defaultBucket): AccountKey =>
-  AccountKey.make({ provider, bucket })
-
-const split = (text: string) => {
+/** What {@link textOf} was made of. */
+export const split = (text: string): { readonly provider: string; readonly bucket: string } => {
   const colon = text.indexOf(":")
   const provider = colon === -1 ? text : text.slice(0, colon)
   return {
@@ -46,6 +37,21 @@ const split = (text: string) => {
     bucket: colon === -1 ? defaultBucket : text.slice(colon + 1),
   }
 }
+
+/** A provider and a bucket. */
+export class AccountKey extends Schema.Class<AccountKey>("AccountKey")({
+  provider: ProviderName,
+  bucket: BucketName,
+}) {
+  /** As {@link textOf}. */
+  override toString(): string {
+    return textOf(this.provider, this.bucket)
+  }
+}
+
+/** An account from names that are already known to be valid; the bucket defaults to `default`. */
+export const make = (provider: string, bucket: string = defaultBucket): AccountKey =>
+  AccountKey.make({ provider, bucket })
 
 /** Reads what {@link AccountKey.toString} writes. */
 export const AccountKeyFromString = Schema.String.pipe(

@@ -105,6 +105,10 @@ export const isFresh = (
 ): boolean =>
   token.expiresAt === undefined || DateTime.isGreaterThan(token.expiresAt, DateTime.addDuration(now, minimumValidity))
 
+/** As {@link isFresh}: whether it is still valid after an instant, in epoch milliseconds. */
+export const isFreshAt = ({ expiresAt }: { readonly expiresAt?: DateTime.Utc }, instant: number): boolean =>
+  expiresAt === undefined || DateTime.toEpochMillis(expiresAt) > instant
+
 /** A description of a stored token that is safe to print. */
 export interface TokenSnapshot {
   /** First and last four characters, or nothing of a token too short to hide the rest. */

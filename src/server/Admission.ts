@@ -5,33 +5,54 @@ import { Context, Effect, Layer, Option, type Redacted } from "effect"
 import { Unauthorized } from "../domain/Errors.ts"
 import { Connected, type Peer } from "../domain/Peer.ts"
 import type { Credentials } from "./PeerCredentials.ts"
+import { everything, type Rights } from "./Rights.ts"
+
+/** A peer that was let in. */
+export interface Visitor {
+  /** For whom the broker works. */
+  readonly peer: Peer
+  /** What people call it. */
+  readonly label: string
+  readonly rights: Rights
+  /** Returns when it is no longer welcome. */
+  readonly dismissed: Effect.Effect<void>
+}
 
 /** Decides about each connection once, at its handshake. */
 export class Admission extends Context.Service<
   Admission,
   {
-    /** The peer to be, from what the kernel says of it and the capability it shows. */
+    /** What people call those who come this way. */
+    readonly label: string
+    /** Whether somebody may speak at all, by the kernel's word alone. Asked before the first byte is looked at. */
+    readonly hears: (credentials: Option.Option<Credentials>) => boolean
+    /** The visitor to be, from what the kernel says of it and the capability it shows. */
     readonly admit: (
       credentials: Option.Option<Credentials>,
       capability: Option.Option<Redacted.Redacted>,
-    ) => Effect.Effect<Peer, Unauthorized>
+    ) => Effect.Effect<Visitor, Unauthorized>
   }
 >()("tokenkeep/server/Admission") {
   /**
-   * Only processes of the user `uid`, whatever they show. Where the kernel does not say who connects, the mode of the
-   * socket file has let in only that user (and root).
+   * Only processes of the user `uid`, whatever they show, and they may do everything. Where the kernel does not say who
+   * connects, the mode of the socket file has let in only that user (and root).
    */
-  static readonly layerUser = (uid: number): Layer.Layer<Admission> =>
-    Layer.succeed(
+  static readonly layerUser = (uid: number): Layer.Layer<Admission> => {
+    const hears = (credentials: Option.Option<Credentials>) =>
+      Option.match(credentials, { onNone: () => true, onSome: (peer) => peer.uid === uid })
+    const visitor: Visitor = {
+      peer: Connected({ uid, grant: "host" }),
+      label: "host",
+      rights: everything,
+      dismissed: Effect.never,
+    }
+    return Layer.succeed(
       this,
       Admission.of({
-        admit: (credentials) =>
-          Option.getOrElse(
-            Option.map(credentials, (peer) => peer.uid),
-            () => uid,
-          ) === uid
-            ? Effect.succeed(Connected({ uid, grant: "host" }))
-            : Effect.fail(Unauthorized.make({})),
+        label: visitor.label,
+        hears,
+        admit: (credentials) => (hears(credentials) ? Effect.succeed(visitor) : Effect.fail(Unauthorized.make({}))),
       }),
     )
+  }
 }

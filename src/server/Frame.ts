@@ -20,14 +20,30 @@ export class FrameInvalid extends Data.TaggedError("FrameInvalid")<{
 /** A JSON object, as it came. */
 export type JsonObject = { readonly [name: string]: unknown }
 
+/** Whether a value is an object of JSON, and no array. */
+export const isObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
+
+/** Whether a text is short enough for a frame. */
+export const fits = (text: string): boolean =>
+  // No character takes more than three bytes for each of its code units, so most texts need not be measured.
+  text.length * 3 <= maximumBytes || Buffer.byteLength(text) <= maximumBytes
+
 /** A frame that holds `value`. */
 export const encode = (value: JsonObject): Result.Result<Uint8Array, FrameInvalid> => {
-  const body = Buffer.from(JSON.stringify(value), "utf8")
-  if (body.byteLength > maximumBytes) return Result.fail(new FrameInvalid({ what: "too large" }))
-  const frame = Buffer.allocUnsafe(headerBytes + body.byteLength)
-  frame.writeUInt32BE(body.byteLength, 0)
-  body.copy(frame, headerBytes)
-  return Result.succeed(frame)
+  const text = JSON.stringify(value)
+  return fits(text) ? Result.succeed(encodeTexts([text])) : Result.fail(new FrameInvalid({ what: "too large" }))
+}
+
+/** Frames for texts that fit, one behind the other. */
+export const encodeTexts = (texts: ReadonlyArray<string>): Uint8Array => {
+  const longest = texts.reduce((sum, text) => sum + headerBytes + text.length * 3, 0)
+  const buffer = Buffer.allocUnsafe(longest)
+  let at = 0
+  for (const text of texts) {
+    const length = buffer.write(text, at + headerBytes, "utf8")
+    at = buffer.writeUInt32BE(length, at) + length
+  }
+  return buffer.subarray(0, at)
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
@@ -38,7 +54,7 @@ const parse = (body: Uint8Array): Result.Result<JsonObject, FrameInvalid> =>
     Result.mapError(() => new FrameInvalid({ what: "not a JSON object" })),
   )
 
-const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value) && isShallow(value, deepest)
+const isJsonObject = (value: unknown): value is JsonObject => isObject(value) && isShallow(value, deepest)
 
 /** Deeper than any token; who comes after us may walk through it by recursion. */
 const deepest = 64

@@ -1,19 +1,41 @@
 /**
- * What each operation does: a decoded request in, the data of a reply out. Knows the broker and the wire, not the
- * socket.
+ * What each operation does: a request in, the data of a reply out, within the rights of the peer. Knows the broker and
+ * the wire, not the socket.
  */
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option, Redacted, Schema, type Scope } from "effect"
 import { Broker } from "../broker/Broker.ts"
+import { TokensAtHand } from "../broker/TokensAtHand.ts"
 import * as Account from "../domain/AccountKey.ts"
-import { InvalidRequest } from "../domain/Errors.ts"
+import { Forbidden, InvalidRequest } from "../domain/Errors.ts"
+import type { Permission, Wish } from "../domain/Grant.ts"
 import { printable } from "../domain/RemoteText.ts"
-import { Secret } from "../domain/Token.ts"
 import { FlowType } from "../domain/Session.ts"
+import { type PublicToken, Secret } from "../domain/Token.ts"
 import type { JsonObject } from "./Frame.ts"
 import * as Protocol from "./Protocol.ts"
+import type { Rights } from "./Rights.ts"
 
-/** Answers one request; `op` is whatever the peer wrote. */
-export type Handle = (op: string, payload: unknown) => Effect.Effect<JsonObject, Protocol.WireError>
+/** What an operation does. What it leaves in the scope lives as long as the connection. */
+export type Operation = (payload: unknown, rights: Rights) => Effect.Effect<JsonObject, Protocol.WireError, Scope.Scope>
+
+/** A reply that was known before anybody asked. */
+export interface AtHand {
+  /** The data, as JSON. */
+  readonly data: Redacted.Redacted
+  readonly account: string
+  readonly token: PublicToken
+}
+
+/** Answers requests; `op` is whatever the peer wrote. */
+export interface Handlers {
+  /** The answer, if it is known without waiting. */
+  readonly atHand: (op: string, payload: JsonObject, rights: Rights) => AtHand | undefined
+  readonly answer: (
+    op: string,
+    payload: unknown,
+    rights: Rights,
+  ) => Effect.Effect<JsonObject, Protocol.WireError, Scope.Scope>
+}
 
 const provider = { provider: Account.ProviderName }
 const account = { ...provider, bucket: Schema.optionalKey(Account.BucketName) }
@@ -31,89 +53,181 @@ const InitiatePayload = Schema.Struct({
 const SessionPayload = Schema.Struct(session)
 const ExchangePayload = Schema.Struct({ ...session, code: Secret })
 
-const keyOf = (payload: { readonly provider: string; readonly bucket?: string }) =>
+const accountOf = (payload: { readonly provider: string; readonly bucket?: string }) =>
   Account.make(payload.provider, payload.bucket)
 
 /** An operation with such a payload. What a payload must be is said without repeating what it was. */
-const operation = <S extends Schema.ConstraintDecoder<unknown> & { readonly fields: object }>(
+export const operation = <S extends Schema.ConstraintDecoder<unknown> & { readonly fields: object }>(
+  name: string,
   schema: S,
-  run: (payload: S["Type"]) => Effect.Effect<JsonObject, Protocol.WireError>,
-): Handle => {
+  run: (payload: S["Type"], rights: Rights) => Effect.Effect<JsonObject, Protocol.WireError, Scope.Scope>,
+): readonly [string, Operation] => {
   const decode = Schema.decodeUnknownOption(schema)
   const expected = Object.keys(schema.fields).join(", ")
-  return (op, payload) =>
-    Option.match(decode(payload), {
-      onNone: () =>
-        Effect.fail(InvalidRequest.make({ detail: `A field of ${op} is missing or mistyped. It takes: ${expected}.` })),
-      onSome: run,
-    })
+  return [
+    name,
+    (payload, rights) =>
+      Option.match(decode(payload), {
+        onNone: () =>
+          Effect.fail(
+            InvalidRequest.make({ detail: `A field of ${name} is missing or mistyped. It takes: ${expected}.` }),
+          ),
+        onSome: (decoded) => run(decoded, rights),
+      }),
+  ]
 }
 
 const nothing: JsonObject = {}
 
-/** Handlers over the broker of the context. */
-export const make: Effect.Effect<Handle, never, Broker> = Effect.gen(function* () {
-  const broker = yield* Broker
+const on = (permission: Permission, account: Account.AccountKey): Wish => ({ _tag: "Account", permission, account })
 
-  const operations = new Map([
-    [
-      "get_token",
-      operation(AccountPayload, (payload) => Effect.map(broker.getToken(keyOf(payload)), Protocol.encodeToken)),
-    ],
-    [
-      "refresh_token",
-      operation(AccountPayload, (payload) => Effect.map(broker.refreshToken(keyOf(payload)), Protocol.encodeToken)),
-    ],
-    [
-      "save_token",
-      operation(SavePayload, (payload) =>
-        Option.match(Protocol.decodeToken(payload.token), {
-          onNone: () =>
-            Effect.fail(
-              InvalidRequest.make({
-                detail: "The token must have an access_token, and an expiry in epoch seconds if it has one.",
-              }),
-            ),
-          onSome: (token) => Effect.as(broker.saveToken(keyOf(payload), token), nothing),
-        }),
-      ),
-    ],
-    ["remove_token", operation(AccountPayload, (payload) => Effect.as(broker.removeToken(keyOf(payload)), nothing))],
-    ["list_providers", operation(Nothing, () => Effect.map(broker.listProviders, (providers) => ({ providers })))],
-    [
-      "list_buckets",
-      operation(ProviderPayload, (payload) =>
-        Effect.map(broker.listBuckets(payload.provider), (buckets) => ({ buckets })),
-      ),
-    ],
-    [
-      "oauth_initiate",
-      operation(InitiatePayload, (payload) =>
-        broker
-          .initiate(keyOf(payload), {
+/** Nobody has logged in as this: what is done with it takes as long as with any other that is not there. */
+const nobody = Account.make("tokenkeep.nobody")
+
+/** Whoever is held to a grant hears the same of what is not there and of what is not granted. */
+const sameIfAbsent =
+  (rights: Rights) =>
+  <A, R>(answer: Effect.Effect<A, Protocol.WireError, R>): Effect.Effect<A, Protocol.WireError, R> =>
+    Effect.catchTag(answer, "TokenNotFound", (error) => Effect.fail(rights.isRestricted ? Forbidden.make({}) : error))
+
+/** Accounts that are asked for again and again, and logins in progress; of the oldest beyond these nothing is known. */
+const longest = 4096
+
+/** Remembers up to a number of things. */
+const remember = <K, V>(known: Map<K, V>, key: K, value: V) => {
+  if (known.size >= longest)
+    for (const oldest of known.keys()) {
+      known.delete(oldest)
+      break
+    }
+  known.set(key, value)
+  return value
+}
+
+/** Under which an account is looked up: neither name has a line end in it. */
+const nameOf = (provider: string, bucket: string) => `${provider}\n${bucket}`
+
+/** Operations over the broker of the context, and `more` of them. */
+export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string, Operation]> = []) {
+  const broker = yield* Broker
+  const tokensAtHand = yield* TokensAtHand
+
+  // By provider and bucket, always the same object: what is known of an account is known of that.
+  const accounts = new Map<string, Account.AccountKey>()
+  const wellKnown = (payload: { readonly provider: string; readonly bucket?: string }) => {
+    const name = nameOf(payload.provider, payload.bucket ?? Account.defaultBucket)
+    return accounts.get(name) ?? remember(accounts, name, accountOf(payload))
+  }
+
+  const encoded = new WeakMap<PublicToken, AtHand>()
+  const encode = (account: Account.AccountKey, token: PublicToken): AtHand => {
+    const known = encoded.get(token)
+    if (known !== undefined) return known
+    const data = Redacted.make(JSON.stringify(Protocol.encodeToken(token)))
+    const atHand = { data, account: account.toString(), token }
+    encoded.set(token, atHand)
+    return atHand
+  }
+
+  // Whose login each session is: the grant may have changed since it was begun.
+  const begun = new Map<string, Account.AccountKey>()
+  const mayGoOn = (sessionId: string, rights: Rights) => {
+    const account = begun.get(sessionId)
+    return account === undefined ? Effect.void : rights.demand(on("login", account))
+  }
+
+  const handOut = (
+    permission: Permission,
+    get: (account: Account.AccountKey) => Effect.Effect<PublicToken, Protocol.WireError>,
+  ) =>
+    operation(permission, AccountPayload, (payload, rights) => {
+      const account = wellKnown(payload)
+      return rights.demand(on(permission, account)).pipe(
+        Effect.tapError(() => Effect.exit(get(nobody))),
+        Effect.andThen(rights.counted(get(account), () => true)),
+        Effect.map(Protocol.encodeToken),
+        sameIfAbsent(rights),
+      )
+    })
+
+  const operations = new Map<string, Operation>([
+    handOut("get_token", broker.getToken),
+    handOut("refresh_token", broker.refreshToken),
+    operation("save_token", SavePayload, (payload, rights) =>
+      Option.match(Protocol.decodeToken(payload.token), {
+        onNone: () =>
+          Effect.fail(
+            InvalidRequest.make({
+              detail: "The token must have an access_token, and an expiry in epoch seconds if it has one.",
+            }),
+          ),
+        onSome: (token) => {
+          const account = accountOf(payload)
+          return rights
+            .demand(on("save_token", account))
+            .pipe(Effect.andThen(broker.saveToken(account, token)), Effect.as(nothing))
+        },
+      }),
+    ),
+    operation("remove_token", AccountPayload, (payload, rights) => {
+      const account = accountOf(payload)
+      return rights
+        .demand(on("remove_token", account))
+        .pipe(Effect.andThen(broker.removeToken(account)), Effect.as(nothing))
+    }),
+    operation("list_providers", Nothing, (_, rights) =>
+      Effect.map(broker.listProviders, (names) => ({ providers: names.filter(rights.seesProvider) })),
+    ),
+    operation("list_buckets", ProviderPayload, ({ provider }, rights) =>
+      Effect.map(broker.listBuckets(provider), (buckets) => ({
+        buckets: buckets.filter((bucket) => rights.sees(Account.make(provider, bucket))),
+      })),
+    ),
+    operation("oauth_initiate", InitiatePayload, (payload, rights) => {
+      const account = accountOf(payload)
+      return rights.demand(on("login", account)).pipe(
+        Effect.andThen(
+          broker.initiate(account, {
             ...(payload.redirect_uri !== undefined && { redirectUri: payload.redirect_uri }),
             ...(payload.flow_type !== undefined && { flow: payload.flow_type }),
-          })
-          .pipe(Effect.map(Protocol.encodeInitiated)),
+          }),
+        ),
+        Effect.tap(({ sessionId }) => Effect.sync(() => remember(begun, sessionId, account))),
+        Effect.map(Protocol.encodeInitiated),
+      )
+    }),
+    operation("oauth_exchange", ExchangePayload, ({ code, session_id }, rights) =>
+      mayGoOn(session_id, rights).pipe(
+        Effect.andThen(rights.counted(broker.exchange(session_id, code), () => true)),
+        Effect.map(Protocol.encodeToken),
       ),
-    ],
-    [
-      "oauth_exchange",
-      operation(ExchangePayload, (payload) =>
-        Effect.map(broker.exchange(payload.session_id, payload.code), Protocol.encodeToken),
+    ),
+    operation("oauth_poll", SessionPayload, ({ session_id }, rights) =>
+      mayGoOn(session_id, rights).pipe(
+        Effect.andThen(rights.counted(broker.poll(session_id), ({ status }) => status === "complete")),
+        Effect.map(Protocol.encodeProgress),
       ),
-    ],
-    [
-      "oauth_poll",
-      operation(SessionPayload, (payload) => Effect.map(broker.poll(payload.session_id), Protocol.encodeProgress)),
-    ],
-    ["oauth_cancel", operation(SessionPayload, (payload) => Effect.as(broker.cancel(payload.session_id), nothing))],
+    ),
+    operation("oauth_cancel", SessionPayload, ({ session_id }) => Effect.as(broker.cancel(session_id), nothing)),
+    ...more,
   ])
 
-  return (op, payload) => {
-    const handler = operations.get(op)
-    return handler === undefined
-      ? Effect.fail(InvalidRequest.make({ detail: `There is no operation ${printable(op)} here.` }))
-      : handler(op, payload)
+  const handlers: Handlers = {
+    atHand: (op, payload, rights) => {
+      if (op !== "get_token") return undefined
+      const { bucket = Account.defaultBucket, provider } = payload
+      if (typeof provider !== "string" || typeof bucket !== "string") return undefined
+      const account = accounts.get(nameOf(provider, bucket))
+      if (account === undefined || !rights.mayNow(on("get_token", account))) return undefined
+      const token = Option.getOrUndefined(tokensAtHand(account))
+      return token && encode(account, token)
+    },
+    answer: (op, payload, rights) => {
+      const run = operations.get(op)
+      return run === undefined
+        ? Effect.fail(InvalidRequest.make({ detail: `There is no operation ${printable(op)} here.` }))
+        : run(payload, rights)
+    },
   }
+  return handlers
 })

@@ -20,7 +20,7 @@ export class PeerCredentials extends Context.Service<
   PeerCredentials,
   {
     /** None where the kernel does not tell. */
-    readonly of: (socket: Socket) => Effect.Effect<Option.Option<Credentials>>
+    readonly of: (socket: Socket) => Option.Option<Credentials>
   }
 >()("tokenkeep/server/PeerCredentials") {
   /** By the means of this operating system. Where there is none, says so loudly once. */
@@ -29,7 +29,7 @@ export class PeerCredentials extends Context.Service<
     Effect.gen(function* () {
       const ask = yield* askKernel(process.platform)
       return PeerCredentials.of({
-        of: (socket) => Effect.sync(() => Option.flatMap(decodeHandle(socket), ({ _handle }) => ask(_handle.fd))),
+        of: (socket) => Option.flatMap(decodeHandle(socket), ({ _handle }) => ask(_handle.fd)),
       })
     }),
   )

@@ -1,5 +1,6 @@
 /**
- * How often is too often: a bucket that fills at a steady rate and from which each request takes one token. Pure.
+ * How often is too often: a bucket that fills at a steady rate and from which each request takes a token, or
+ * several. Pure.
  */
 
 /** The tokens that were there at an instant, in milliseconds of any clock that does not go back. */
@@ -11,15 +12,17 @@ export interface Bucket {
 /** A full bucket. */
 export const full = (perSecond: number, now: number): Bucket => ({ tokens: perSecond, at: now })
 
-/** Takes a token. Without one, says in how many milliseconds there will be one. */
+/** Takes tokens, but no more than a full bucket has. Without them, says in how many milliseconds they will be there. */
 export const take = (
   bucket: Bucket,
   perSecond: number,
   now: number,
+  cost: number = 1,
 ): { readonly bucket: Bucket; readonly wait: number } => {
   const tokens = Math.min(perSecond, bucket.tokens + ((now - bucket.at) * perSecond) / 1000)
+  const wanted = Math.min(cost, perSecond)
   // The sum of many small shares may fall short of a whole one by a rounding error.
-  return tokens > 1 - 1e-6
-    ? { bucket: { tokens: Math.max(0, tokens - 1), at: now }, wait: 0 }
-    : { bucket: { tokens, at: now }, wait: ((1 - tokens) * 1000) / perSecond }
+  return tokens > wanted - 1e-6
+    ? { bucket: { tokens: Math.max(0, tokens - wanted), at: now }, wait: 0 }
+    : { bucket: { tokens, at: now }, wait: ((wanted - tokens) * 1000) / perSecond }
 }

@@ -164,6 +164,7 @@ const service = Effect.fnUntraced(function* (name: string, life: number) {
       Array.from({ length: million }, (_, n) => Account.make(`provider-${n % 50}`, `bucket-${n}`)),
     ),
     changes: PubSub.subscribe(changed),
+    glance: () => Option.none(),
     get: () => {
       read++
       return record

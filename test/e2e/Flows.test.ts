@@ -15,6 +15,7 @@ import { Unauthorized } from "../../src/domain/Errors.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { Connected } from "../../src/domain/Peer.ts"
 import { Admission } from "../../src/server/Admission.ts"
+import { everything } from "../../src/server/Rights.ts"
 import { UnixServer } from "../../src/server/UnixServer.ts"
 import * as AuthorizationServer from "../support/AuthorizationServer.ts"
 import { layerServer, overSocket } from "../support/BrokerOverSocket.ts"
@@ -183,10 +184,18 @@ describe("with a real authorization server", () => {
       const byCapability = Layer.succeed(
         Admission,
         Admission.of({
+          label: "test",
+          hears: () => true,
           admit: (_, capability) =>
             Option.match(capability, {
               onNone: () => Effect.fail(Unauthorized.make({})),
-              onSome: (token) => Effect.succeed(Connected({ uid: 1, grant: Redacted.value(token) })),
+              onSome: (token) =>
+                Effect.succeed({
+                  peer: Connected({ uid: 1, grant: Redacted.value(token) }),
+                  label: "test",
+                  rights: everything,
+                  dismissed: Effect.never,
+                }),
             }),
         }),
       )

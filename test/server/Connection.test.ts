@@ -1,14 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Option, Redacted, Ref, Result } from "effect"
+import { Deferred, Effect, Fiber, Option, Redacted, Ref, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { CurrentPeer } from "../../src/broker/CurrentPeer.ts"
 import { TokenNotFound, Unauthorized } from "../../src/domain/Errors.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { Connected } from "../../src/domain/Peer.ts"
-import { Admission } from "../../src/server/Admission.ts"
+import { Admission, type Visitor } from "../../src/server/Admission.ts"
+import { Audit } from "../../src/server/Audit.ts"
 import * as Connection from "../../src/server/Connection.ts"
 import * as Frame from "../../src/server/Frame.ts"
-import type { Handle } from "../../src/server/Handlers.ts"
+import type { Handlers } from "../../src/server/Handlers.ts"
+import { everything } from "../../src/server/Rights.ts"
 import * as MemorySocket from "../support/MemorySocket.ts"
 
 const hello = (bounds: {
@@ -23,23 +25,25 @@ const hello = (bounds: {
 const anyVersion = { minVersion: 1, maxVersion: 2 }
 const request = (id: string, op: string, payload: Frame.JsonObject = {}) => ({ v: 2, id, op, payload })
 
-const everybody = Layer.succeed(
-  Admission,
-  Admission.of({ admit: () => Effect.succeed(Connected({ uid: 1000, grant: "host" })) }),
-)
+const visitor: Visitor = {
+  peer: Connected({ uid: 1000, grant: "host" }),
+  label: "host",
+  rights: everything,
+  dismissed: Effect.never,
+}
+const everybody = Admission.of({ label: "host", hears: () => true, admit: () => Effect.succeed(visitor) })
+const nobody = Admission.of({ ...everybody, hears: () => false })
 const onlyWith = (capability: string) =>
-  Layer.succeed(
-    Admission,
-    Admission.of({
-      admit: (_, shown) =>
-        Option.exists(shown, (token) => Redacted.value(token) === capability)
-          ? Effect.succeed(Connected({ uid: 1000, grant: "g" }))
-          : Effect.fail(Unauthorized.make({})),
-    }),
-  )
+  Admission.of({
+    ...everybody,
+    admit: (_, shown) =>
+      Option.exists(shown, (token) => Redacted.value(token) === capability)
+        ? Effect.succeed(visitor)
+        : Effect.fail(Unauthorized.make({})),
+  })
 
 /** `echo` answers with its payload, `hang` never, `slow` after 2 s, `fail` with an error, `die` with a defect. */
-const handle: Handle = (op, payload) => {
+const answer: Handlers["answer"] = (op, payload) => {
   switch (op) {
     case "hang":
       return Effect.never
@@ -59,17 +63,24 @@ const handle: Handle = (op, payload) => {
 }
 
 const connect = Effect.fnUntraced(function* (
-  options: { readonly rateLimit?: number; readonly admission?: Layer.Layer<Admission>; readonly handle?: Handle } = {},
+  options: {
+    readonly rateLimit?: number
+    readonly admission?: Admission["Service"]
+    readonly answer?: Handlers["answer"]
+    readonly atHand?: Handlers["atHand"]
+  } = {},
 ) {
   const peer = yield* MemorySocket.make
   const draining = yield* Deferred.make<void>()
   const server = yield* Connection.serve({
     socket: peer.socket,
+    sink: peer.sink,
     credentials: Option.none(),
-    handle: options.handle ?? handle,
+    admission: options.admission ?? everybody,
+    handlers: { answer: options.answer ?? answer, atHand: options.atHand ?? (() => undefined) },
     rateLimit: options.rateLimit ?? 1000,
     draining: Deferred.await(draining),
-  }).pipe(Effect.provide(options.admission ?? everybody), Effect.forkChild)
+  }).pipe(Effect.provide(Audit.layerOff), Effect.forkChild)
   return { ...peer, server, draining }
 })
 
@@ -120,12 +131,22 @@ describe("the handshake", () => {
       for (const capability of [{}, { capabilityToken: "wrong" }]) {
         const { receive, send, server } = yield* connect({ admission: onlyWith("right") })
         yield* send(hello({ ...anyVersion, ...capability }))
+        yield* TestClock.adjust("1 second")
         assert.strictEqual((yield* receive)["code"], "UNAUTHORIZED")
         yield* Fiber.join(server)
       }
       const admitted = yield* connect({ admission: onlyWith("right") })
       yield* admitted.send(hello({ ...anyVersion, capabilityToken: "right" }))
       assert.strictEqual((yield* admitted.receive)["ok"], true)
+    }),
+  )
+
+  it.effect("of a user who may not connect is not looked at", () =>
+    Effect.gen(function* () {
+      const { receive, sendBytes, server } = yield* connect({ admission: nobody })
+      yield* sendBytes(Uint8Array.of(255))
+      assert.strictEqual((yield* receive)["code"], "UNAUTHORIZED")
+      yield* Fiber.join(server)
     }),
   )
 
@@ -189,7 +210,7 @@ describe("frames", () => {
     }),
   )
 
-  it.effect("that come many at once are all answered, each with one write", () =>
+  it.effect("that come many at once are all answered, with one write for each hundred of them", () =>
     Effect.gen(function* () {
       const connection = yield* greeted({ rateLimit: 100_000 })
       const ids = Array.from({ length: 350 }, (_, i) => String(i))
@@ -198,7 +219,7 @@ describe("frames", () => {
       const answered: Array<unknown> = []
       for (const _ of ids) answered.push((yield* connection.receive)["id"])
       assert.sameMembers(answered, ids)
-      assert.strictEqual(connection.writes.length, 1 + ids.length)
+      assert.strictEqual(connection.writes.length, 1 + 4)
     }),
   )
 })
@@ -277,7 +298,7 @@ describe("requests", () => {
     Effect.gen(function* () {
       const interrupted = yield* Ref.make(0)
       const { receive, send, writes } = yield* greeted({
-        handle: () => Effect.onInterrupt(Effect.never, () => Ref.update(interrupted, (n) => n + 1)),
+        answer: () => Effect.onInterrupt(Effect.never, () => Ref.update(interrupted, (n) => n + 1)),
       })
       yield* send(request("a", "hang"))
       yield* send(request("c", "cancel", { targetId: "a" }))
@@ -334,7 +355,7 @@ describe("a peer that does not read", () => {
     Effect.gen(function* () {
       const handled = yield* Ref.make(0)
       const { send, server, stopReading } = yield* greeted({
-        handle: () =>
+        answer: () =>
           Effect.as(
             Ref.update(handled, (n) => n + 1),
             {},

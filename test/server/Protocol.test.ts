@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Option, Redacted, Schema } from "effect"
+import type { Schema } from "effect"
+import { DateTime, Duration, Option, Redacted } from "effect"
 import * as fc from "fast-check"
 import type { InitiatedLogin } from "../../src/broker/Broker.ts"
 import * as Errors from "../../src/domain/Errors.ts"
@@ -279,12 +280,11 @@ describe("a login on the wire", () => {
 })
 
 describe("a request", () => {
-  const isRequest = Schema.is(Protocol.Request)
   const request = { v: 2, id: "1", op: "get_token", payload: {} }
 
   it("has a version that is spoken here, an id of 1 to 128 characters, an operation and a payload", () => {
-    assert.isTrue(isRequest(request))
-    assert.isTrue(isRequest({ ...request, v: 1, id: "x".repeat(128) }))
+    assert.isTrue(Protocol.isRequest(request))
+    assert.isTrue(Protocol.isRequest({ ...request, v: 1, id: "x".repeat(128) }))
     for (const wrong of [
       { v: 3 },
       { v: "2" },
@@ -294,7 +294,7 @@ describe("a request", () => {
       { op: 1 },
       { payload: 1 },
     ]) {
-      assert.isFalse(isRequest({ ...request, ...wrong }), JSON.stringify(wrong))
+      assert.isFalse(Protocol.isRequest({ ...request, ...wrong }), JSON.stringify(wrong))
     }
   })
 })

@@ -8,17 +8,21 @@ import { Broker } from "../../src/broker/Broker.ts"
 import { Unauthorized } from "../../src/domain/Errors.ts"
 import { Connected } from "../../src/domain/Peer.ts"
 import { Admission } from "../../src/server/Admission.ts"
+import { Audit } from "../../src/server/Audit.ts"
 import { type Credentials, PeerCredentials } from "../../src/server/PeerCredentials.ts"
 import { UnixServer } from "../../src/server/UnixServer.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
 const nobody = Layer.mock(Broker, {})
-const admission = Layer.succeed(Admission, Admission.of({ admit: () => Effect.fail(Unauthorized.make({})) }))
+const admission = Layer.succeed(
+  Admission,
+  Admission.of({ label: "nobody", hears: () => true, admit: () => Effect.fail(Unauthorized.make({})) }),
+)
 
 const serve = (path: string, admitting: Layer.Layer<Admission> = admission) =>
   Layer.build(
     Layer.fresh(UnixServer.layer({ path })).pipe(
-      Layer.provide([nobody, admitting, PeerCredentials.layer, NodeServices.layer]),
+      Layer.provide([nobody, admitting, Audit.layerOff, PeerCredentials.layer, NodeServices.layer]),
     ),
   )
 
@@ -114,7 +118,7 @@ describe("peer credentials", () => {
       const found = yield* Deferred.make<Option.Option<Credentials>>()
       const run = Effect.runForkWith(yield* Effect.context<never>())
       const server = createServer((socket) => {
-        run(Effect.flatMap(peers.of(socket), (credentials) => Deferred.succeed(found, credentials)))
+        run(Deferred.succeed(found, peers.of(socket)))
         socket.destroy()
       })
       yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
@@ -133,8 +137,11 @@ describe("peer credentials", () => {
       Effect.gen(function* () {
         const { admit } = yield* Admission
         const from = (uid: number) => Option.some({ uid, gid: uid, pid: Option.none() })
-        assert.deepStrictEqual(yield* admit(from(1000), Option.none()), Connected({ uid: 1000, grant: "host" }))
-        assert.deepStrictEqual(yield* admit(Option.none(), Option.none()), Connected({ uid: 1000, grant: "host" }))
+        assert.deepStrictEqual((yield* admit(from(1000), Option.none())).peer, Connected({ uid: 1000, grant: "host" }))
+        assert.deepStrictEqual(
+          (yield* admit(Option.none(), Option.none())).peer,
+          Connected({ uid: 1000, grant: "host" }),
+        )
         for (const uid of [0, 1001]) {
           assert.strictEqual((yield* Effect.flip(admit(from(uid), Option.none())))._tag, "Unauthorized")
         }

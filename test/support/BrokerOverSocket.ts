@@ -6,6 +6,7 @@ import { Effect, Layer, type Redacted } from "effect"
 import type { Broker } from "../../src/broker/Broker.ts"
 import * as BrokerClient from "../../src/client/BrokerClient.ts"
 import { Admission } from "../../src/server/Admission.ts"
+import { Audit } from "../../src/server/Audit.ts"
 import { PeerCredentials } from "../../src/server/PeerCredentials.ts"
 import { UnixServer } from "../../src/server/UnixServer.ts"
 import * as TemporaryHome from "./TemporaryHome.ts"
@@ -22,7 +23,7 @@ export const layerServer = ({
 }: Options = {}) =>
   Layer.unwrap(
     Effect.map(TemporaryHome.make, (home) => UnixServer.layer({ path: `${home}/run/host.sock`, rateLimit })),
-  ).pipe(Layer.provide([admission, PeerCredentials.layer, NodeServices.layer]))
+  ).pipe(Layer.provide([admission, Audit.layerOff, PeerCredentials.layer, NodeServices.layer]))
 
 /** The other side of a server. */
 export const layerClient = (capability?: Redacted.Redacted) =>

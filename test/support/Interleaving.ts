@@ -199,6 +199,7 @@ const record: ProviderRecord = {
 const providers = Layer.mock(Providers, {
   get: (name) => Effect.succeed({ ...record, name, secret: Option.none() }),
   record: () => Effect.succeed(record),
+  glance: () => Option.some(record),
 })
 
 /** One process: the host's own broker. */

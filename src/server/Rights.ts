@@ -1,0 +1,37 @@
+/**
+ * What a peer may do, as the handlers ask for it. The host's own peers may do everything; what others may is their
+ * grant's, at the moment of asking.
+ */
+import { Effect } from "effect"
+import type { AccountKey } from "../domain/AccountKey.ts"
+import type { Forbidden, Unauthorized } from "../domain/Errors.ts"
+import type { Wish } from "../domain/Grant.ts"
+
+export interface Rights {
+  /** Whether the peer is held to a grant. Then it must not learn what is there beyond it. */
+  readonly isRestricted: boolean
+  /** Whether it may, as far as that is known without asking a person, and without counting. */
+  readonly mayNow: (wish: Wish) => boolean
+  /** Fails unless it may; a person may be asked meanwhile. */
+  readonly demand: (wish: Wish) => Effect.Effect<void, Forbidden>
+  /** Whether the peer may know of an account, a provider, an API key. */
+  readonly sees: (account: AccountKey) => boolean
+  readonly seesProvider: (name: string) => boolean
+  readonly seesApiKey: (name: string) => boolean
+  /** Does what may hand out something secret, where that is counted: once too often is not at all. */
+  readonly counted: <A, E>(
+    work: Effect.Effect<A, E>,
+    hasHandedOut: (result: A) => boolean,
+  ) => Effect.Effect<A, E | Unauthorized>
+}
+
+/** Of those who connect to the host's own socket. */
+export const everything: Rights = {
+  isRestricted: false,
+  mayNow: () => true,
+  demand: () => Effect.void,
+  sees: () => true,
+  seesProvider: () => true,
+  seesApiKey: () => true,
+  counted: (work) => work,
+}
