@@ -6,12 +6,14 @@ import { sessions } from "./sessions.ts"
 import { frames } from "./frames.ts"
 import { renewal } from "./renewal.ts"
 import { refreshRace } from "./refresh-race.ts"
+import { edge } from "./edge.ts"
 
 const benches = new Map([
   ["sessions", sessions],
   ["frames", frames],
   ["renewal", renewal],
   ["refresh-race", refreshRace],
+  ["edge", edge],
 ])
 
 const asked = process.argv[2]
