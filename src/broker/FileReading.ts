@@ -1,6 +1,6 @@
 /**
- * What was read from a file, for as long as it is still the same file. Whether it is can be asked without waiting: a look
- * costs about two microseconds, so it is taken for each request, and what other processes do counts at once.
+ * What was read from a file, for as long as it is still the same file. Whether it is can be asked without waiting, for each
+ * request: what other processes do to the file counts a millisecond later.
  */
 import { statSync } from "node:fs"
 import { Clock, Duration, Effect, Option, Result } from "effect"
@@ -37,17 +37,42 @@ const isSame = (there: Version | undefined, known: Version): boolean =>
  */
 const settling = Duration.toMillis("50 millis")
 
-/** Whether what was read is what is there now. */
-export const isCurrent = ({ path, version }: FileReading<unknown>): boolean => isSame(look(path), version)
+/** For how long a look is as good as another; a look is a call of the kernel, and a busy server would do little else. */
+const blink = Option.getOrThrow(Duration.toNanos("1 millis"))
 
-/** Reads by `load`, and says what to remember of it; nothing while the file is young or changes under it. */
-export const make = Effect.fnUntraced(function* <A, E, R>(path: string, load: Effect.Effect<A, E, R>) {
-  const version = look(path)
-  const value = yield* load
-  const now = yield* Clock.currentTimeMillis
-  const isSettled = version !== undefined && now - version.modified > settling && isSame(look(path), version)
+export const make = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
+  let confirmed = new WeakSet<FileReading<unknown>>()
+  let since = clock.monotonicTimeNanosUnsafe()
+
   return {
-    value,
-    reading: isSettled ? Option.some<FileReading<A>>({ path, version, value }) : Option.none<FileReading<A>>(),
+    /** Reads by `load`, and says what to remember of it; nothing while the file is young or changes under it. */
+    read: Effect.fnUntraced(function* <A, E, R>(path: string, load: Effect.Effect<A, E, R>) {
+      const version = look(path)
+      const value = yield* load
+      const now = yield* Clock.currentTimeMillis
+      const isSettled = version !== undefined && now - version.modified > settling && isSame(look(path), version)
+      return {
+        value,
+        reading: isSettled ? Option.some<FileReading<A>>({ path, version, value }) : Option.none<FileReading<A>>(),
+      }
+    }),
+
+    /** Whether what was read is what is there now. */
+    isCurrent: (reading: FileReading<unknown>): boolean => {
+      const now = clock.monotonicTimeNanosUnsafe()
+      if (now - since > blink) {
+        confirmed = new WeakSet()
+        since = now
+      } else if (confirmed.has(reading)) return true
+      const isThere = isSame(look(reading.path), reading.version)
+      if (isThere) confirmed.add(reading)
+      return isThere
+    },
+
+    /** Has to be called after a file was changed from here: that counts at once. */
+    changed: (): void => {
+      confirmed = new WeakSet()
+    },
   }
 })

@@ -25,6 +25,7 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const { configFile } = yield* BrokerConfig
     const files = yield* PrivateFile.make
+    const known = yield* FileReading.make
     const fs = yield* FileSystem.FileSystem
 
     const read = Effect.gen(function* () {
@@ -44,19 +45,19 @@ export const layer = Layer.effect(
     })
 
     const write = (config: typeof ConfigFile.Type) =>
-      files.write(configFile, `${JSON.stringify(config, undefined, 2)}\n`)
+      Effect.tap(files.write(configFile, `${JSON.stringify(config, undefined, 2)}\n`), () => Effect.sync(known.changed))
 
     let lastRead: FileReading.FileReading<typeof ConfigFile.Type> | undefined
     const records = new Map<string, ProviderRecord>()
 
     const record = Effect.fnUntraced(function* (name: string) {
-      const { reading, value } = yield* FileReading.make(configFile, read)
+      const { reading, value } = yield* known.read(configFile, read)
       if (!Object.hasOwn(value.providers, name)) return yield* ProviderNotConfigured.make({ provider: name })
       const found = yield* decodeRecord(value.providers[name]).pipe(
         Effect.mapError(() => ConfigCorrupt.make({ path: configFile, provider: name })),
       )
       if (Option.isSome(reading)) {
-        if (lastRead === undefined || !FileReading.isCurrent(lastRead)) records.clear()
+        if (lastRead === undefined || !known.isCurrent(lastRead)) records.clear()
         lastRead = reading.value
         records.set(name, found)
       }
@@ -66,9 +67,7 @@ export const layer = Layer.effect(
     return Providers.of({
       record,
       glance: (name) =>
-        lastRead !== undefined && FileReading.isCurrent(lastRead)
-          ? Option.fromUndefinedOr(records.get(name))
-          : Option.none(),
+        lastRead !== undefined && known.isCurrent(lastRead) ? Option.fromUndefinedOr(records.get(name)) : Option.none(),
       get: Effect.fn("Providers.get")(function* (name) {
         const found = yield* record(name)
         const secret =

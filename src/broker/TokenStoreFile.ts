@@ -50,6 +50,7 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const { accountsDirectory } = yield* BrokerConfig
     const files = yield* PrivateFile.make
+    const known = yield* FileReading.make
     const paths = yield* Path.Path
     const digest = yield* Digest.Digest
 
@@ -151,13 +152,13 @@ export const layer = Layer.effect(
     return TokenStore.of({
       get: Effect.fn("TokenStore.get")(function* (account) {
         const path = yield* fileOf(account)
-        const { reading, value } = yield* FileReading.make(path, readAs(account, path))
+        const { reading, value } = yield* known.read(path, readAs(account, path))
         if (Option.isSome(reading)) readings.set(account, reading.value)
         return value
       }),
       glance: (account) => {
         const reading = readings.get(account)
-        return reading !== undefined && FileReading.isCurrent(reading) ? reading.value : Option.none()
+        return reading !== undefined && known.isCurrent(reading) ? reading.value : Option.none()
       },
       set: Effect.fn("TokenStore.set")(function* (account, record) {
         const path = yield* fileOf(account)
@@ -167,12 +168,14 @@ export const layer = Layer.effect(
           encode({ ...record, version: 1, provider: account.provider, bucket: account.bucket }),
         )
         yield* files.write(path, content)
+        known.changed()
         // What writers that died have left is of no use after this, and holds secrets.
         yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
         PubSub.publishUnsafe(changed, account)
       }),
       remove: Effect.fn("TokenStore.remove")(function* (account) {
         yield* files.remove(yield* fileOf(account))
+        known.changed()
         PubSub.publishUnsafe(changed, account)
       }),
       interrupted: Effect.fn("TokenStore.interrupted")(function* (account) {
