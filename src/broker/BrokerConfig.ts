@@ -11,6 +11,8 @@ export interface Settings {
   readonly accountsDirectory: string
   /** The folder with the audit log. */
   readonly auditDirectory: string
+  /** The folder with the grants that are kept. */
+  readonly grantsDirectory: string
   /** Where `tokenkeep serve` listens unless told otherwise. */
   readonly socketPath: string
   /** The life of a login session. Default: 10 minutes. */
@@ -34,6 +36,7 @@ export class BrokerConfig extends Context.Service<BrokerConfig, Settings>()("tok
     configFile: `${home}/config.json`,
     accountsDirectory: `${home}/accounts`,
     auditDirectory: `${home}/audit`,
+    grantsDirectory: `${home}/grants`,
     socketPath: `${home}/host.sock`,
     sessionLifetime: Duration.minutes(10),
     sessionsPerPeer: 32,

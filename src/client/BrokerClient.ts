@@ -1,22 +1,18 @@
 /**
  * The {@link Broker} over a socket: the same service, for programs that must not hold refresh tokens.
  */
-import { DateTime, type Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
-import { Broker, type CallError, type InitiatedLogin, type LoginProgress, type TokenError } from "../broker/Broker.ts"
+import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Broker, type InitiatedLogin, type LoginProgress, type TokenError } from "../broker/Broker.ts"
 import { orStillGood } from "../broker/StillGood.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import {
   AccessDenied,
   ExchangeFailed,
   FlowInitiationFailed,
-  Forbidden,
-  HostFailure,
-  InvalidRequest,
   PeerMismatch,
   PollFailed,
   ProviderNotConfigured,
   ProviderNotFound,
-  RateLimited,
   ReauthRequired,
   RefreshFailed,
   RefreshNotAvailable,
@@ -26,20 +22,15 @@ import {
   SessionNotFound,
   SessionUsed,
   TokenNotFound,
-  Unauthorized,
 } from "../domain/Errors.ts"
-import { printable } from "../domain/RemoteText.ts"
 import { isFresh, type PublicToken } from "../domain/Token.ts"
-import type { JsonObject } from "../server/Frame.ts"
 import * as Protocol from "../server/Protocol.ts"
+import * as Ask from "./Ask.ts"
+import type { Meanings } from "./Ask.ts"
 import * as HostConnection from "./HostConnection.ts"
-
-/** What a code means where it is received. */
-type Meanings<E> = { readonly [code in Protocol.WireCode]?: (detail: string, retryAfter: Duration.Duration) => E }
 
 const decodeProviders = Schema.decodeUnknownOption(Schema.Struct({ providers: Schema.Array(Schema.String) }))
 const decodeBuckets = Schema.decodeUnknownOption(Schema.Struct({ buckets: Schema.Array(Schema.String) }))
-const isCode = Schema.is(Protocol.WireCode)
 
 /** A broker that asks the host at the socket. Connects at the first call. */
 export const layer = (options: HostConnection.Options): Layer.Layer<Broker> =>
@@ -48,33 +39,7 @@ export const layer = (options: HostConnection.Options): Layer.Layer<Broker> =>
     Effect.gen(function* () {
       const call = yield* HostConnection.make(options)
 
-      const ask = <A, E>(
-        op: string,
-        payload: JsonObject,
-        decode: (data: JsonObject) => Option.Option<A>,
-        meanings: Meanings<E>,
-      ): Effect.Effect<A, E | CallError> =>
-        call(op, payload).pipe(
-          Effect.catchTag("Refused", ({ code, error, retryAfter }): Effect.Effect<never, E | CallError> => {
-            const detail = printable(error)
-            const meaning = isCode(code) ? meanings[code] : undefined
-            if (meaning !== undefined) return Effect.fail(meaning(detail, retryAfter))
-            switch (code) {
-              case "UNAUTHORIZED":
-                return Effect.fail(Unauthorized.make({}))
-              case "FORBIDDEN":
-                return Effect.fail(Forbidden.make({}))
-              case "INVALID_REQUEST":
-                return Effect.fail(InvalidRequest.make({ detail }))
-              case "RATE_LIMITED":
-                return Effect.fail(RateLimited.make({ retryAfter }))
-              default:
-                return Effect.fail(HostFailure.make({}))
-            }
-          }),
-          Effect.flatMap((data) => Effect.fromOption(decode(data))),
-          Effect.catchTag("NoSuchElementError", () => Effect.fail(HostFailure.make({}))),
-        )
+      const ask = Ask.make(call)
 
       const getToken = (account: AccountKey) =>
         ask<PublicToken, TokenError>("get_token", named(account), Protocol.decodeToken, tokenMeanings(account))

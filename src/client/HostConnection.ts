@@ -4,6 +4,7 @@
  * A connection that is lost is not made again silently: the host may be another one now, and a login that was begun with
  * the old one is gone. Every later call says so.
  */
+import { statSync } from "node:fs"
 import { NodeSocket } from "@effect/platform-node"
 import {
   Data,
@@ -26,7 +27,7 @@ import * as Frame from "../server/Frame.ts"
 import * as Protocol from "../server/Protocol.ts"
 
 export interface Options {
-  /** The path of the host's socket. */
+  /** Where the host listens: the path of its socket, or `tcp://host:port`. */
   readonly path: string
   /** What is shown at the handshake, where the host wants to see something. */
   readonly capability?: Redacted.Redacted
@@ -74,6 +75,36 @@ const unreachable = (path: string) =>
 const forbidden = (path: string) =>
   HostUnreachable.make({
     detail: `The socket ${oneLine(path)} belongs to another user. Run this as the user that runs tokenkeep serve.`,
+  })
+
+/** As it is written by the host: an IPv6 address is in brackets. */
+const tcp = /^tcp:\/\/(?:\[([0-9a-f:.]+)\]|([^/:@]+)):(\d{1,5})$/i
+
+const endpointOf = (address: string) => {
+  const [, ipv6, name, port] = tcp.exec(address) ?? []
+  const host = ipv6 ?? name
+  return host === undefined ? { path: address } : { host, port: Number(port) }
+}
+
+const root = 0
+/** Whom the kernel names in a container where it has no number for a user of the host. */
+const unmapped = 65_534
+
+/**
+ * A capability is shown to nobody who could have put a socket of theirs in the host's place. In a container root is told
+ * nothing by a number, and what is mounted there was mounted by the host.
+ */
+const checkOwner = (path: string) =>
+  Effect.suspend(() => {
+    const owner = Result.getOrUndefined(Result.try(() => statSync(path, { throwIfNoEntry: false })?.uid))
+    const us = process.getuid?.()
+    return owner === undefined || us === undefined || us === root || [us, root, unmapped].includes(owner)
+      ? Effect.void
+      : Effect.fail(
+          HostUnreachable.make({
+            detail: `The socket ${oneLine(path)} belongs to another user, so nothing was shown to it. Ask whoever runs the host.`,
+          }),
+        )
   })
 
 const isForbidden = Schema.is(Schema.Struct({ code: Schema.Literals(["EACCES", "EPERM"]) }))
@@ -136,7 +167,8 @@ export const make = Effect.fnUntraced(function* ({
   const open = Effect.gen(function* () {
     const scope = yield* Scope.fork(outer)
     return yield* Effect.gen(function* () {
-      const socket = yield* NodeSocket.makeNet({ path, openTimeout: Protocol.frameTimeLimit })
+      if (capability !== undefined) yield* checkOwner(path)
+      const socket = yield* NodeSocket.makeNet({ ...endpointOf(path), openTimeout: Protocol.frameTimeLimit })
       const pull = yield* Socket.readerBytes(socket).pipe(Effect.mapError((error) => unopened(path, error)))
       const writer = yield* socket.writer
       const send = (frame: Frame.JsonObject) =>

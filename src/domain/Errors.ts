@@ -198,6 +198,22 @@ export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {}) 
   }
 }
 
+/** No grant has this id: it never existed, was revoked, has expired or is used up. */
+export class GrantNotFound extends Schema.TaggedError<GrantNotFound>()("GrantNotFound", { id: Schema.String }) {
+  override get message(): string {
+    return `There is no grant ${printable(this.id)}: it was revoked, has expired or is used up. See the grants with: tokenkeep grant list`
+  }
+}
+
+/** Nobody waits for an answer to this question: it was answered, or is too old. */
+export class QuestionNotFound extends Schema.TaggedError<QuestionNotFound>()("QuestionNotFound", {
+  id: Schema.String,
+}) {
+  override get message(): string {
+    return `There is no question ${printable(this.id)}: it was answered, or nobody waits for it any more. See the questions with: tokenkeep approve`
+  }
+}
+
 /** The request was cancelled by its own peer. */
 export class Cancelled extends Schema.TaggedError<Cancelled>()("Cancelled", {}) {
   override get message(): string {

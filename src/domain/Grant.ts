@@ -55,24 +55,30 @@ export const Terms = Schema.Struct({
 })
 export type Terms = typeof Terms.Type
 
-/** A grant, as the host has it. */
-export const Grant = Schema.Struct({
+/** A grant, as it is shown. */
+export const PublicGrant = Schema.Struct({
   /** Its name among all grants; no secret. */
   id: Schema.String.check(Schema.isPattern(/^[0-9a-f]{8}$/)),
   ...Terms.fields,
   /** Where it is to be used. */
   transport: Schema.Literals(["unix", "tcp"]),
-  /** SHA-256 of the capability that a peer must show, in hexadecimal; absent if reaching the socket is enough. */
-  capabilityHash: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/))),
   /** Whether it is there again after the host was started anew. */
   isKept: Schema.Boolean,
   createdAt: Schema.DateTimeUtcFromString,
 })
+export type PublicGrant = typeof PublicGrant.Type
+
+/** A grant, as the host has it. */
+export const Grant = Schema.Struct({
+  ...PublicGrant.fields,
+  /** SHA-256 of the capability that a peer must show, in hexadecimal; absent if reaching the socket is enough. */
+  capabilityHash: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/))),
+})
 export type Grant = typeof Grant.Type
 
-/** Why a grant is of no more use. */
-export const isOver = ({ expiresAt, usesLeft }: Terms, now: DateTime.Utc): boolean =>
-  usesLeft === 0 || (expiresAt !== undefined && !DateTime.isGreaterThan(expiresAt, now))
+/** Whether nothing more can be had with a grant, at an instant in epoch milliseconds. */
+export const isOver = ({ expiresAt, usesLeft }: Terms, now: number): boolean =>
+  usesLeft === 0 || (expiresAt !== undefined && DateTime.toEpochMillis(expiresAt) <= now)
 
 /** Whether somebody of this user may connect; where the kernel does not say who it is, only if anybody may. */
 export const admits = ({ uids }: Terms, uid: Option.Option<number>): boolean =>
@@ -104,6 +110,6 @@ export const seesProvider = (terms: Terms, provider: string): boolean =>
 export const approve = <T extends Terms>(terms: T, wish: Wish): T =>
   permits(terms, wish) ? terms : { ...terms, approved: [...terms.approved, wish] }
 
-/** The terms after something secret was handed out. */
-export const spend = <T extends Terms>(terms: T): T =>
-  terms.usesLeft === undefined ? terms : { ...terms, usesLeft: Math.max(0, terms.usesLeft - 1) }
+/** The terms with more or fewer things to hand out, where those are counted. */
+export const countUses = <T extends Terms>(terms: T, change: 1 | -1): T =>
+  terms.usesLeft === undefined ? terms : { ...terms, usesLeft: Math.max(0, terms.usesLeft + change) }

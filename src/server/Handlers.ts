@@ -4,6 +4,7 @@
  */
 import { Effect, Option, Redacted, Schema, type Scope } from "effect"
 import { Broker } from "../broker/Broker.ts"
+import { CurrentPeer } from "../broker/CurrentPeer.ts"
 import { TokensAtHand } from "../broker/TokensAtHand.ts"
 import * as Account from "../domain/AccountKey.ts"
 import { Forbidden, InvalidRequest } from "../domain/Errors.ts"
@@ -192,7 +193,12 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
             ...(payload.flow_type !== undefined && { flow: payload.flow_type }),
           }),
         ),
-        Effect.tap(({ sessionId }) => Effect.sync(() => remember(begun, sessionId, account))),
+        Effect.tap(({ sessionId }) => {
+          remember(begun, sessionId, account)
+          return Effect.flatMap(CurrentPeer, (peer) =>
+            rights.whenOver(Effect.ignore(Effect.provideService(broker.cancel(sessionId), CurrentPeer, peer))),
+          )
+        }),
         Effect.map(Protocol.encodeInitiated),
       )
     }),

@@ -6,7 +6,7 @@
  */
 import { DateTime, Duration, type Effect, Option, Predicate, Redacted, Schema } from "effect"
 import type { Broker, InitiatedLogin, LoginProgress } from "../broker/Broker.ts"
-import { type Cancelled, HostFailure } from "../domain/Errors.ts"
+import { type Cancelled, type GrantNotFound, HostFailure, type QuestionNotFound } from "../domain/Errors.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { type PublicToken, reservedFields, Secret } from "../domain/Token.ts"
 import { FlowType } from "../domain/Session.ts"
@@ -120,8 +120,12 @@ type ErrorOf<Method> = Method extends (...args: never) => Effect.Effect<infer _A
 
 type Methods = Broker["Service"]
 
-/** Every error that a reply can carry: those of the broker, and the end of a request by `cancel`. */
-export type WireError = { [Name in keyof Methods]: ErrorOf<Methods[Name]> }[keyof Methods] | Cancelled
+/** Every error that a reply can carry: those of the broker and the grants, and the end of a request by `cancel`. */
+export type WireError =
+  | { [Name in keyof Methods]: ErrorOf<Methods[Name]> }[keyof Methods]
+  | GrantNotFound
+  | QuestionNotFound
+  | Cancelled
 
 /** The code of each error. Total: an error without a code does not compile. */
 export const codes = {
@@ -130,6 +134,8 @@ export const codes = {
   PeerMismatch: "UNAUTHORIZED",
   Forbidden: "FORBIDDEN",
   TokenNotFound: "NOT_FOUND",
+  GrantNotFound: "NOT_FOUND",
+  QuestionNotFound: "NOT_FOUND",
   ProviderNotConfigured: "PROVIDER_NOT_CONFIGURED",
   ProviderNotFound: "PROVIDER_NOT_FOUND",
   FlowInitiationFailed: "FLOW_INITIATION_FAILED",

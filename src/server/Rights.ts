@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import type { AccountKey } from "../domain/AccountKey.ts"
-import type { Forbidden, Unauthorized } from "../domain/Errors.ts"
+import type { Forbidden, StoreUnavailable, Unauthorized } from "../domain/Errors.ts"
 import type { Wish } from "../domain/Grant.ts"
 
 export interface Rights {
@@ -18,11 +18,13 @@ export interface Rights {
   readonly sees: (account: AccountKey) => boolean
   readonly seesProvider: (name: string) => boolean
   readonly seesApiKey: (name: string) => boolean
+  /** Sees to it that something is done when the peer has no rights any more. */
+  readonly whenOver: (work: Effect.Effect<void>) => Effect.Effect<void>
   /** Does what may hand out something secret, where that is counted: once too often is not at all. */
   readonly counted: <A, E>(
     work: Effect.Effect<A, E>,
     hasHandedOut: (result: A) => boolean,
-  ) => Effect.Effect<A, E | Unauthorized>
+  ) => Effect.Effect<A, E | Unauthorized | StoreUnavailable>
 }
 
 /** Of those who connect to the host's own socket. */
@@ -33,5 +35,6 @@ export const everything: Rights = {
   sees: () => true,
   seesProvider: () => true,
   seesApiKey: () => true,
+  whenOver: () => Effect.void,
   counted: (work) => work,
 }

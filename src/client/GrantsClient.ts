@@ -1,0 +1,67 @@
+/**
+ * The {@link Grants} of a host that runs elsewhere, over its own socket.
+ */
+import { Effect, Layer, Option, Schema } from "effect"
+import { GrantNotFound, QuestionNotFound } from "../domain/Errors.ts"
+import type { JsonObject } from "../server/Frame.ts"
+import * as Operations from "../server/GrantOperations.ts"
+import { Grants, type NewGrant } from "../server/Grants.ts"
+import * as Ask from "./Ask.ts"
+import * as HostConnection from "./HostConnection.ts"
+
+const nothing = () => Option.some(undefined)
+
+/** What goes out is our own, so it can be written. */
+const written = <S extends Schema.Codec<unknown, JsonObject>>(schema: S) => {
+  const encode = Schema.encodeEffect(schema)
+  return (value: S["Type"]) => Effect.orDie(encode(value))
+}
+
+const newGrant = written(Operations.NewGrant)
+const edit = written(Operations.Edit)
+
+/** Grants of the host at the socket. Connects at the first call. */
+export const layer = (options: HostConnection.Options): Layer.Layer<Grants> =>
+  Layer.effect(
+    Grants,
+    Effect.gen(function* () {
+      const ask = Ask.make(yield* HostConnection.make(options))
+      const read = <S extends Schema.ConstraintDecoder<unknown>>(op: string, payload: JsonObject, schema: S) =>
+        ask<S["Type"], never>(op, payload, Schema.decodeUnknownOption(schema), {})
+
+      const add = Effect.fnUntraced(function* (grant: NewGrant, isWhileConnected: boolean) {
+        const payload = yield* newGrant({
+          terms: grant.terms,
+          transport: grant.transport,
+          has_capability: grant.hasCapability,
+          is_kept: grant.isKept,
+          while_connected: isWhileConnected,
+        })
+        const made = yield* read("grant_add", payload, Operations.Granted)
+        return { id: made.id, address: made.address, capability: Option.fromUndefinedOr(made.capability) }
+      })
+
+      const revoke = (id: string) =>
+        ask("grant_revoke", { id }, nothing, { NOT_FOUND: () => GrantNotFound.make({ id }) })
+
+      return Grants.of({
+        add: (grant) => add(grant, false),
+        borrow: (grant) => Effect.acquireRelease(add(grant, true), ({ id }) => Effect.ignore(revoke(id))),
+        list: read("grant_list", {}, Operations.GrantList).pipe(
+          Effect.map(({ grants }) =>
+            grants.map(({ address, grant, has_capability }) => ({ grant, hasCapability: has_capability, address })),
+          ),
+        ),
+        edit: (id, terms) =>
+          Effect.flatMap(edit({ id, terms }), (payload) =>
+            ask("grant_edit", payload, nothing, { NOT_FOUND: () => GrantNotFound.make({ id }) }),
+          ),
+        revoke,
+        questions: read("question_list", {}, Operations.QuestionList).pipe(Effect.map(({ questions }) => questions)),
+        decide: (id, decision) =>
+          ask("question_answer", { id, decision }, Schema.decodeUnknownOption(Operations.Answered), {
+            NOT_FOUND: () => QuestionNotFound.make({ id }),
+          }).pipe(Effect.map(({ question }) => question)),
+      })
+    }),
+  )

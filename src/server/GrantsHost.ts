@@ -1,0 +1,383 @@
+/**
+ * The {@link Grants} of the process that serves. Each grant has a socket of its own, in a folder of its own that can be
+ * mounted into a sandbox; those for TCP share one port, where the capability says which it is.
+ */
+import {
+  Clock,
+  DateTime,
+  Deferred,
+  Effect,
+  Equal,
+  Exit,
+  FileSystem,
+  Layer,
+  Option,
+  Path,
+  Redacted,
+  Result,
+  Schedule,
+  Schema,
+  Scope,
+  Struct,
+} from "effect"
+import { Digest, Mac, SecureRandom } from "effect/crypto"
+import { Base64Url, Hex } from "effect/encoding"
+import { BrokerConfig } from "../broker/BrokerConfig.ts"
+import * as PrivateFile from "../broker/PrivateFile.ts"
+import {
+  Forbidden,
+  GrantNotFound,
+  HostFailure,
+  InvalidRequest,
+  type StoreUnavailable,
+  Unauthorized,
+} from "../domain/Errors.ts"
+import * as Grant from "../domain/Grant.ts"
+import { Connected } from "../domain/Peer.ts"
+import type { Decision } from "../domain/Question.ts"
+import { Admission, type Visitor } from "./Admission.ts"
+import { Grants, type NewGrant } from "./Grants.ts"
+import * as Handlers from "./Handlers.ts"
+import * as Listener from "./Listener.ts"
+import type { Credentials } from "./PeerCredentials.ts"
+import { Questions } from "./Questions.ts"
+import type { Rights } from "./Rights.ts"
+
+export interface Options {
+  /** The folder for the grants' sockets. */
+  readonly folder: string
+  /** Our own user. */
+  readonly uid: number
+  /** Where grants for TCP are served; without it there are none. */
+  readonly tcp?: { readonly host: string; readonly port: number }
+  /** Requests per second and connection; 0 for any number. */
+  readonly rateLimit: number
+}
+
+/** A grant at work. */
+interface Live {
+  grant: Grant.Grant
+  /** The grant, and what a person allowed besides for as long as this process runs. */
+  terms: Grant.Terms
+  /** What a person allowed for one request, or does not want to be asked again. */
+  allowedOnce: ReadonlyArray<Grant.Wish>
+  refused: ReadonlyArray<Grant.Wish>
+  readonly address: string
+  /** Its socket, and the logins that were begun with it. */
+  readonly scope: Scope.Closeable
+  /** Done when those who are connected have to go. */
+  dismissal: Deferred.Deferred<void>
+}
+
+/** Connections with one grant at a time: a sandbox that opens more harms itself only. */
+const maximumConnections = 64
+
+/** How often grants are looked at that may have come to their end; whether they have is asked at each request too. */
+const lookingAfter = Schedule.spaced("1 second")
+
+/** 256 bits. */
+const capabilityBytes = 32
+
+/** The file of a grant that is kept. */
+const File = Schema.fromJsonString(
+  Schema.Struct({ version: Schema.Literal(1), socket: Schema.String, grant: Grant.Grant }),
+)
+const decodeFile = Schema.decodeUnknownOption(File)
+const encodeFile = Schema.encodeEffect(File)
+
+const has = (wishes: ReadonlyArray<Grant.Wish>, wish: Grant.Wish) => wishes.some((other) => Equal.equals(other, wish))
+
+const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Options) {
+  const { grantsDirectory } = yield* BrokerConfig
+  const files = yield* PrivateFile.make
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const clock = yield* Clock.Clock
+  const digest = yield* Digest.Digest
+  const random = yield* SecureRandom.SecureRandom
+  const questions = yield* Questions
+  const handlers = yield* Handlers.make()
+  const context = yield* Effect.context<Effect.Services<ReturnType<typeof Listener.listen>>>()
+  const grants = new Map<string, Live>()
+
+  const isForOthers = ({ uids }: Grant.Terms) => uids === "any" || uids.some((other) => other !== uid)
+
+  // What a grant allows
+
+  const isOver = ({ grant }: Live) => Grant.isOver(grant, clock.currentTimeMillisUnsafe())
+
+  const fileOf = (id: string) => paths.join(grantsDirectory, `${id}.json`)
+
+  const save = Effect.fnUntraced(function* (address: string, grant: Grant.Grant) {
+    if (!grant.isKept) return
+    yield* files.write(fileOf(grant.id), yield* Effect.orDie(encodeFile({ version: 1, socket: address, grant })))
+  })
+
+  /** Changes a grant, on disk first: what a person was told must be so after the next start too. */
+  const change = Effect.fnUntraced(function* (live: Live, next: (grant: Grant.Grant) => Grant.Grant) {
+    yield* save(live.address, next(live.grant))
+    const added = live.terms.approved.filter((wish) => !has(live.grant.approved, wish))
+    live.grant = next(live.grant)
+    live.terms = { ...live.grant, approved: [...live.grant.approved, ...added] }
+  }, Effect.uninterruptible)
+
+  /** Does what a person said. */
+  const settle = (live: Live, wish: Grant.Wish) =>
+    Effect.fnUntraced(function* (decision: Decision, isAwaited: boolean) {
+      if (decision === "once" && !isAwaited) live.allowedOnce = [...live.allowedOnce, wish]
+      if (decision === "no") live.refused = [...live.refused, wish]
+      if (decision === "run") live.terms = Grant.approve(live.terms, wish)
+      if (decision === "always") {
+        yield* change(live, (grant) => Grant.approve(grant, wish)).pipe(
+          Effect.catch((error) => Effect.logError(error.message)),
+        )
+      }
+    })
+
+  const demand = Effect.fnUntraced(function* (live: Live, wish: Grant.Wish) {
+    if (isOver(live)) return yield* Forbidden.make({})
+    if (Grant.permits(live.terms, wish)) return
+    if (has(live.allowedOnce, wish)) {
+      live.allowedOnce = live.allowedOnce.toSpliced(
+        live.allowedOnce.findIndex((other) => Equal.equals(other, wish)),
+        1,
+      )
+      return
+    }
+    const { id, label } = live.grant
+    const isAllowed =
+      !has(live.refused, wish) && (yield* questions.ask({ grant: { id, label }, wish, settle: settle(live, wish) }))
+    if (!isAllowed || isOver(live)) return yield* Forbidden.make({})
+  })
+
+  const rightsOf = (live: Live): Rights => ({
+    isRestricted: true,
+    mayNow: (wish) => live.grant.usesLeft === undefined && !isOver(live) && Grant.permits(live.terms, wish),
+    demand: (wish) => demand(live, wish),
+    sees: (account) => Grant.sees(live.terms, account),
+    seesProvider: (name) => Grant.seesProvider(live.terms, name),
+    seesApiKey: (name) => Grant.permits(live.terms, { _tag: "ApiKey", name }),
+    whenOver: (work) => Scope.addFinalizer(live.scope, work),
+    counted: <A, E>(work: Effect.Effect<A, E>, hasHandedOut: (result: A) => boolean) =>
+      Effect.suspend((): Effect.Effect<A, E | Unauthorized | StoreUnavailable> => {
+        const { usesLeft } = live.grant
+        if (usesLeft === undefined) return work
+        if (usesLeft === 0) return Effect.fail(Unauthorized.make({}))
+        const giveBack = Effect.catch(
+          change(live, (grant) => Grant.countUses(grant, 1)),
+          (error) => Effect.logError(error.message),
+        )
+        // Counted before it is out: what was handed out twice after a crash would be once too often.
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.andThen(
+            change(live, (grant) => Grant.countUses(grant, -1)),
+            Effect.onExit(restore(work), (exit) =>
+              Exit.isSuccess(exit) && hasHandedOut(exit.value) ? Effect.void : giveBack,
+            ),
+          ),
+        )
+      }),
+  })
+
+  // Who is let in
+
+  const hashOf = (capability: Redacted.Redacted) =>
+    digest.digest(Digest.sha256, new TextEncoder().encode(Redacted.value(capability)))
+
+  const isShown = ({ capabilityHash }: Grant.Grant, shown: Option.Option<Uint8Array>) =>
+    capabilityHash === undefined ||
+    Option.exists(shown, (hash) =>
+      Option.exists(Result.getSuccess(Hex.decode(capabilityHash)), (known) => Mac.timingSafeEqual(known, hash)),
+    )
+
+  const uidOf = Option.map(({ uid }: Credentials) => uid)
+
+  /** Lets in whoever may use one of these grants. */
+  const admissionTo = (label: string, candidates: () => ReadonlyArray<Live>) =>
+    Admission.of({
+      label,
+      hears: (credentials) => candidates().some(({ grant }) => Grant.admits(grant, uidOf(credentials))),
+      admit: Effect.fnUntraced(function* (credentials, capability) {
+        const shown = Option.isSome(capability) ? Option.some(yield* hashOf(capability.value)) : Option.none()
+        // All of them are compared, whichever it is.
+        const [live] = candidates().filter(
+          (one) => isShown(one.grant, shown) && Grant.admits(one.grant, uidOf(credentials)) && !isOver(one),
+        )
+        if (live === undefined) return yield* Unauthorized.make({})
+        return {
+          peer: Connected({ uid: Option.getOrElse(uidOf(credentials), () => -1), grant: live.grant.id }),
+          label: live.grant.label,
+          rights: rightsOf(live),
+          dismissed: Deferred.await(live.dismissal),
+        } satisfies Visitor
+      }),
+    })
+
+  const listen = (endpoint: Listener.Endpoint, admission: Admission["Service"]) =>
+    Listener.listen(endpoint, { admission, handlers, rateLimit, maximumConnections }).pipe(
+      Effect.provideContext(context),
+    )
+
+  const overTcp = () => [...grants.values()].filter(({ grant }) => grant.transport === "tcp")
+  const tcpAddress =
+    tcp === undefined ? undefined : yield* listen(Listener.Endpoint.Tcp(tcp), admissionTo("tcp", overTcp))
+
+  // Making and ending grants
+
+  /** Puts a grant to work. */
+  const open = Effect.fnUntraced(function* (grant: Grant.Grant, socket: string) {
+    const scope = yield* Scope.make()
+    const live: Live = {
+      grant,
+      terms: grant,
+      allowedOnce: [],
+      refused: [],
+      address: grant.transport === "tcp" && tcpAddress !== undefined ? tcpAddress : socket,
+      scope,
+      dismissal: yield* Deferred.make<void>(),
+    }
+    yield* Effect.gen(function* () {
+      if (grant.transport === "unix") {
+        const own = paths.dirname(socket)
+        yield* Effect.addFinalizer(() => Effect.ignore(fs.remove(own, { recursive: true })))
+        const endpoint = Listener.Endpoint.Path({ path: socket, forOthers: isForOthers(grant) })
+        yield* listen(
+          endpoint,
+          admissionTo(grant.label, () => [live]),
+        )
+      }
+      yield* save(live.address, grant)
+    }).pipe(
+      Scope.provide(scope),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+    )
+    grants.set(grant.id, live)
+    return live
+  }, Effect.uninterruptible)
+
+  /** Stops a grant. It is forgotten, unless it is kept and only this process ends. */
+  const close = Effect.fnUntraced(function* (live: Live) {
+    grants.delete(live.grant.id)
+    yield* Deferred.succeed(live.dismissal, undefined)
+    yield* questions.forget(live.grant.id)
+    yield* Scope.close(live.scope, Exit.void)
+  }, Effect.uninterruptible)
+
+  const end = Effect.fnUntraced(function* (live: Live) {
+    // First, so that it does not come back if this process is killed now.
+    if (live.grant.isKept) yield* files.remove(fileOf(live.grant.id))
+    yield* close(live)
+  }, Effect.uninterruptible)
+
+  const add = Effect.fn("Grants.add")(function* ({ hasCapability, isKept, terms, transport }: NewGrant) {
+    if (transport === "tcp" && tcpAddress === undefined) {
+      return yield* InvalidRequest.make({
+        detail: "This host has no TCP port for grants. Start it with: tokenkeep serve --tcp 127.0.0.1:0",
+      })
+    }
+    const id = Hex.encode(yield* random.randomBytes(4))
+    const capability =
+      hasCapability || transport === "tcp"
+        ? Option.some(Redacted.make(Base64Url.encode(yield* random.randomBytes(capabilityBytes))))
+        : Option.none()
+    const live = yield* open(
+      {
+        ...terms,
+        id,
+        transport,
+        isKept,
+        createdAt: yield* DateTime.now,
+        ...(Option.isSome(capability) && { capabilityHash: Hex.encode(yield* hashOf(capability.value)) }),
+      },
+      paths.join(folder, id, "broker.sock"),
+    ).pipe(
+      Effect.catchTag("SocketUnavailable", (error) =>
+        Effect.andThen(Effect.logError(error.message), Effect.fail(HostFailure.make({}))),
+      ),
+    )
+    return { id, address: live.address, capability }
+  })
+
+  const find = (id: string) =>
+    Effect.suspend(() => {
+      const live = grants.get(id)
+      return live === undefined ? Effect.fail(GrantNotFound.make({ id })) : Effect.succeed(live)
+    })
+
+  /** Puts the grants to work again that were kept by a host at the same place. */
+  const restore = Effect.gen(function* () {
+    const names = yield* files.list(grantsDirectory, "File")
+    for (const name of names.filter((file) => file.endsWith(".json"))) {
+      const path = paths.join(grantsDirectory, name)
+      const content = yield* files.read(path)
+      const file = Option.flatMap(content, decodeFile)
+      if (Option.isNone(file)) {
+        yield* Effect.logWarning(`The grant in ${path} cannot be understood. It was left as it is, and is not at work.`)
+        continue
+      }
+      const { grant, socket } = file.value
+      const isElsewhere = grant.transport === "unix" && !socket.startsWith(`${folder}/`)
+      if (isElsewhere || (grant.transport === "tcp" && tcpAddress === undefined)) continue
+      if (Grant.isOver(grant, clock.currentTimeMillisUnsafe())) yield* files.remove(path)
+      else yield* Effect.catchTag(open(grant, socket), "SocketUnavailable", (error) => Effect.logError(error.message))
+    }
+  }).pipe(Effect.catch((error) => Effect.logError(error.message)))
+
+  yield* Effect.addFinalizer(() =>
+    Effect.forEach([...grants.values()], (live) => (live.grant.isKept ? close(live) : end(live)), {
+      concurrency: "unbounded",
+      discard: true,
+    }).pipe(Effect.catch((error) => Effect.logError(error.message))),
+  )
+  yield* restore
+  yield* Effect.suspend(() => Effect.forEach([...grants.values()].filter(isOver), end, { discard: true })).pipe(
+    Effect.catch((error) => Effect.logError(error.message)),
+    Effect.repeat(lookingAfter),
+    Effect.forkScoped,
+  )
+
+  return Grants.of({
+    add,
+    borrow: (grant) =>
+      Effect.acquireRelease(add(grant), ({ id }) =>
+        Effect.suspend(() => {
+          const live = grants.get(id)
+          return live === undefined ? Effect.void : Effect.catch(end(live), (error) => Effect.logError(error.message))
+        }),
+      ),
+    list: Effect.sync(() =>
+      [...grants.values()].map(({ address, grant }) => ({
+        grant: Struct.omit(grant, ["capabilityHash"]),
+        hasCapability: grant.capabilityHash !== undefined,
+        address,
+      })),
+    ),
+    edit: Effect.fn("Grants.edit")(function* (id, terms) {
+      const live = yield* find(id)
+      if (live.grant.transport === "unix" && isForOthers(terms) && !isForOthers(live.grant)) {
+        return yield* InvalidRequest.make({
+          detail: "The socket of this grant was made for your own user only. Make a new grant for other users.",
+        })
+      }
+      const isSameUsers = Equal.equals(terms.uids, live.grant.uids)
+      yield* change(live, (grant) => ({ ...Struct.omit(grant, ["expiresAt", "usesLeft"]), ...terms }))
+      // What a person has just written down replaces what was said to single questions.
+      live.terms = live.grant
+      live.refused = []
+      live.allowedOnce = []
+      if (isSameUsers) return
+      const before = live.dismissal
+      live.dismissal = yield* Deferred.make<void>()
+      yield* Deferred.succeed(before, undefined)
+    }),
+    revoke: Effect.fn("Grants.revoke")(function* (id) {
+      yield* Effect.flatMap(find(id), end)
+    }),
+    questions: questions.list,
+    decide: questions.decide,
+  })
+})
+
+/** Serves grants while the layer is there. */
+export const layer = (options: Options) =>
+  Layer.effect(Grants, make(options)).pipe(Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]))
