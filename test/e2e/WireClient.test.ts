@@ -14,7 +14,7 @@ import * as WireClient from "../support/WireClient.ts"
 const { exit, run } = WireClient
 
 /** `tokenkeep serve`, over a store that the tests can write to. */
-class Host extends Context.Service<Host, { readonly socket: string }>()("test/Host") {
+class Host extends Context.Service<Host, { readonly socket: string }>()("tokenkeep/test/e2e/WireClient.test/Host") {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {
