@@ -7,8 +7,11 @@ import { Effect } from "effect"
 
 const script = fileURLToPath(new URL("../e2e/wire_client.py", import.meta.url))
 
+/** Where Python really is: what is on the path is often a script that looks for it, each time. */
+const python = spawnSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).stdout?.trim()
+
 /** Whether there is a Python to run it. */
-export const isThere = spawnSync("python3", ["--version"]).status === 0
+export const isThere = python !== undefined && python !== ""
 
 export interface Line {
   readonly op: string
@@ -46,8 +49,8 @@ export const run = (
   { args = [], behindDescriptor = "", environment = {}, lines = [] }: Options = {},
 ): Effect.Effect<Outcome> =>
   Effect.callback((resume) => {
-    const child = spawn("python3", [script, ...args], {
-      env: { PATH: process.env["PATH"] ?? "", PYTHONDONTWRITEBYTECODE: "1", TOKENKEEP_SOCKET: socket, ...environment },
+    const child = spawn(python ?? "python3", ["-I", "-S", script, ...args], {
+      env: { TOKENKEEP_SOCKET: socket, ...environment },
       stdio: ["pipe", "pipe", "pipe", "pipe"],
     })
     const output = { stdout: "", stderr: "" }
