@@ -142,7 +142,7 @@ interface Usage {
 }
 
 const measure = async (): Promise<Usage> => {
-  for (let count = 0; count < 3; count++) {
+  for (let count = 0; count < 2; count++) {
     await turn()
     collect()
   }
