@@ -55,7 +55,13 @@ export interface Tip {
 }
 
 /** Where a log ends as its last writer has noted it, outside of the log: a cut tail is found by this. */
-export const Head = Schema.Struct({ file: Schema.String, size: Schema.Int, seq: Schema.Int, hash: Schema.String })
+export const Head = Schema.Struct({
+  file: Schema.String,
+  size: Schema.Int,
+  // As many digits as the number of a line may have.
+  seq: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1e15 - 1 })),
+  hash: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/)),
+})
 export type Head = typeof Head.Type
 
 /** Before the first line of all. */
@@ -103,12 +109,14 @@ export const makeRenderer = (sha256: Sha256, server: number) => {
     request: (entry: Entry): Body =>
       `${opening(entry.at)}${entry.uid === undefined ? "" : `"uid":${entry.uid},`}${
         entry.pid === undefined ? "" : `"pid":${entry.pid},`
-      }"grant":${quoted(entry.grant)},"op":${quoted(entry.op)},${
-        entry.account === undefined ? "" : `"account":${quoted(entry.account)},`
-      }"outcome":${quoted(entry.outcome)},"micros":${Math.round(entry.micros)}${
-        entry.token === undefined ? "" : `,"fingerprint":"${fingerprints(entry.token)}"`
+      }"grant":${quoted.get(entry.grant)},"op":${quoted.get(entry.op)},${
+        entry.account === undefined ? "" : `"account":${quoted.get(entry.account)},`
+      }"outcome":${quoted.get(entry.outcome)},"micros":${Math.round(entry.micros)}${
+        entry.token === undefined ? "" : `,"fingerprint":"${fingerprints.get(entry.token)}"`
       }`,
     event: (at: number, event: Event): Body => opening(at) + ascii(event).slice(1, -1),
+    /** Forgets the tokens that it has seen: after a batch, in which one is served many times, they are not held here. */
+    forget: (): void => fingerprints.clear(),
   }
 }
 
@@ -118,13 +126,16 @@ const ascii = (value: unknown): string =>
 
 const remembered = (most: number, make: (text: string) => string) => {
   const made = new Map<string, string>()
-  return (text: string): string => {
-    const known = made.get(text)
-    if (known !== undefined) return known
-    const fresh = make(text)
-    if (made.size >= most) made.clear()
-    made.set(text, fresh)
-    return fresh
+  return {
+    get: (text: string): string => {
+      const known = made.get(text)
+      if (known !== undefined) return known
+      const fresh = make(text)
+      if (made.size >= most) made.clear()
+      made.set(text, fresh)
+      return fresh
+    },
+    clear: () => made.clear(),
   }
 }
 
@@ -136,7 +147,7 @@ export const chain = (sha256: Sha256, tip: Tip, body: Body): Tip & { readonly li
   return { seq, hash, line: `${text},"hash":"${hash}"}` }
 }
 
-const numbered = /^\{"seq":([1-9]\d{0,15}),/
+const numbered = /^\{"seq":([1-9]\d{0,14}),/
 const ending = /,"hash":"([0-9a-f]{64})"\}$/
 
 /** What a line says of itself, whether or not it is true. None if it is no line of such a log. */
@@ -260,7 +271,7 @@ export const makeVerifier = (
       tip = { seq: seq - 1, hash: previous }
       if (seq === 1 && previous !== origin.hash) problem("it says that it follows from another, and is the first")
     } else if (previous !== tip.hash) {
-      problem("it does not follow from the file before: lines at the end of that one were removed, added or changed")
+      if (seq === tip.seq + 1) problem("it does not follow from the file before: the end of that one was changed")
       tip = { seq: tip.seq, hash: previous }
     }
   }

@@ -138,6 +138,7 @@ const make = Effect.fnUntraced(function* ({
       if (index > 0 && index % linesPerTurn === 0) yield* Effect.yieldNow
       bodies.push(render.request(entry))
     }
+    render.forget()
     if (bodies.length === 0) return true
     yield* append(bodies)
     queue = queue.slice(entries.length)
@@ -172,9 +173,12 @@ const make = Effect.fnUntraced(function* ({
 
   const close = Effect.gen(function* () {
     yield* Fiber.interrupt(fiber)
-    events = [...events, { event: "stop" }]
     let isDone = yield* flush
     while (isDone && queue.length > 0) isDone = yield* flush
+    if (isDone) {
+      events = [{ event: "stop" }]
+      yield* flush
+    }
     const count = queue.length + lost
     if (count > 0) yield* Effect.logError(`${count} requests were served, and are not in the audit log.`)
   })

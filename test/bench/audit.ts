@@ -54,15 +54,11 @@ export const audit = () =>
           Layer.provide(NodeServices.layer),
         )
         yield* run(inFile)
-        for (const [name, layer] of [
-          ["dropped", Audit.layerOff],
-          ["written", inFile],
-        ] as const) {
-          const { caller, system, user } = yield* run(layer)
-          console.log(
-            `${name}: caller ${nanos(caller)}, process ${nanos(user)} user and ${nanos(system)} system a request`,
-          )
-        }
+        return { dropped: yield* run(Audit.layerOff), written: yield* run(inFile) }
       }),
     ),
-  )
+  ).then((results) => {
+    for (const [name, { caller, system, user }] of Object.entries(results)) {
+      console.log(`${name}: caller ${nanos(caller)}, process ${nanos(user)} user and ${nanos(system)} system a request`)
+    }
+  })
