@@ -43,7 +43,7 @@ export type Event =
   | { readonly event: "stop" }
   /** So many requests were served, and not written. */
   | { readonly event: "lost"; readonly count: number }
-  /** The text before this line is the beginning of one: its writer died, or its disk was full. */
+  /** The text before this line is the beginning of one, whose writer died. */
   | { readonly event: "torn"; readonly bytes: number; readonly sha256: string }
   /** Lines that had been written were gone when the next writer came; without `to`, it is not known how many. */
   | { readonly event: "cut"; readonly from: number; readonly to?: number }
@@ -288,11 +288,26 @@ export const makeVerifier = (
     }
   }
 
+  /** Lines that are none, until it is known whether a crash has left them. */
+  let loose: Array<{ readonly line: string; readonly problem: (what: string) => void }> = []
+  const looseText = () => loose.map(({ line }) => line).join("\n")
+  const judgeLoose = (next: Option.Option<EventLine>) => {
+    if (loose.length === 0) return
+    const text = looseText()
+    const isExplained = Option.exists(
+      next,
+      (event) => event.event === "torn" && event.bytes === text.length && event.sha256 === sha256(text),
+    )
+    if (!isExplained) for (const { problem } of loose) problem("it is no line of this log")
+    loose = []
+  }
+
   const take = (line: string, problem: (what: string) => void) => {
     const claim = claimOf(line)
-    if (Option.isNone(claim)) return problem("it is no line of this log")
+    if (Option.isNone(claim)) return void loose.push({ line, problem })
     const { hash, seq, text } = claim.value
     const event = eventIn(line)
+    judgeLoose(event)
     const isCut = Option.exists(event, ({ event }) => event === "cut")
     const wanted = tip === undefined ? seq : tip.seq + 1
     if (seq > wanted && !isCut) problem(`${span(wanted, seq - 1)} missing before it`)
@@ -311,15 +326,6 @@ export const makeVerifier = (
     if (Option.isSome(event)) takeEvent(event.value, problem)
   }
 
-  /** Whether the line after says what this one is: the beginning of one, left by a crash. */
-  const isTorn = (line: string, next: string | undefined): boolean =>
-    next !== undefined &&
-    next.includes('"event":"torn"') &&
-    Option.exists(
-      eventIn(next),
-      (event) => event.event === "torn" && event.bytes === line.length && event.sha256 === sha256(line),
-    )
-
   return {
     /** The next file, with each byte as one character. */
     file: (name: string, content: string): void => {
@@ -331,15 +337,20 @@ export const makeVerifier = (
       for (const [index, line] of found.entries()) {
         const problem = (what: string) => void problems.push({ file: name, line: index + 1, what })
         if (index === 0) takeFirst(name, line, problem)
-        if (!isTorn(line, found[index + 1])) take(line, problem)
+        take(line, problem)
       }
-      if (rest === "") return
-      // What the head does not cover was being written when its writer died; the rest had once been whole.
-      if (Option.exists(head, ({ file, size }) => file === name && size <= content.length - rest.length)) {
-        remarks.push("the last line is half written, left by a crash; the next writer will say so")
-      } else {
-        problems.push({ file: name, line: found.length + 1, what: "it is not complete" })
+      if (rest !== "") {
+        loose.push({
+          line: rest,
+          problem: () => void problems.push({ file: name, line: found.length + 1, what: "it is not complete" }),
+        })
+        // What the head does not cover was being written when its writer died; the rest had once been whole.
+        if (Option.exists(head, ({ file, size }) => file === name && size <= content.length - looseText().length)) {
+          remarks.push("the last line is half written, left by a crash; the next writer will say so")
+          loose = []
+        }
       }
+      judgeLoose(Option.none())
     },
 
     /** What was found, when there are no more files. */

@@ -194,13 +194,14 @@ export const writer = Effect.fnUntraced(function* ({ directory, keep, maximumByt
 
   const recover = (newest: Part, content: string, known: AuditEntry.Head | undefined): Place => {
     const lines = content.split("\n")
-    const rest = lines.pop() ?? ""
     const claims = lines.map(AuditEntry.claimOf)
-    const found: AuditEntry.Tip = Option.getOrElse(claims.findLast(Option.isSome) ?? Option.none(), () => ({
+    const last = claims.findLastIndex(Option.isSome)
+    const found: AuditEntry.Tip = Option.getOrElse(claims[last] ?? Option.none(), () => ({
       ...AuditEntry.origin,
       seq: Option.getOrElse(AuditEntry.firstOf(newest.name), () => 1) - 1,
     }))
-    const place = { file: Option.some(newest), separator: rest === "" ? "" : "\n" } as const
+    const place = { file: Option.some(newest), separator: content.endsWith("\n") ? "" : "\n" } as const
+    const rest = content.endsWith("\n") ? "" : lines.slice(last + 1).join("\n")
     if (known !== undefined && known.seq > found.seq) {
       const cut: AuditEntry.Event = { event: "cut", from: found.seq + 1, to: known.seq }
       return { ...place, tip: { seq: known.seq, hash: found.hash }, notices: [cut] }

@@ -37,6 +37,9 @@ const note = (home: string, count: number, options?: Partial<Options>) =>
     options,
   )
 
+const writer = (directory: string, maximumBytes: number, keep: number) =>
+  AuditFile.writer({ directory, maximumBytes, keep }).pipe(Effect.provide(SecureRandom.layerWebCrypto))
+
 /** Looks again and again until it is so. */
 const until = <A, E, R>(look: Effect.Effect<A, E, R>, isSo: (a: A) => boolean): Effect.Effect<void, E, R> =>
   Effect.flatMap(look, (a) => (isSo(a) ? Effect.void : Effect.andThen(Effect.sleep("10 millis"), until(look, isSo))))
@@ -213,24 +216,42 @@ describe.concurrent("the audit log", () => {
     }),
   )
 
-  live("says of a half written line that a crash has left it, and goes on", () =>
+  live("says of a half written line that a crash has left it, and goes on, even after another crash", () =>
+    Effect.gen(function* () {
+      for (const left of ['{"seq":6,"time":"2026', '{"seq":6,"time":"2026\n{"seq":6']) {
+        const { directory, home } = yield* place
+        yield* note(home, 2)
+        writeFileSync(newest(directory), left, { flag: "a" })
+        const before = yield* found(directory)
+        assert.deepStrictEqual(before.report.problems, [])
+        assert.strictEqual(before.report.remarks.length, 1)
+        yield* note(home, 2)
+        const after = yield* found(directory)
+        assert.deepStrictEqual(after.report.problems, [])
+        assert.match(after.report.remarks.join(), /^[^,]+: a line was found half written, left by a crash$/)
+        assert.strictEqual(after.requests.length, 4)
+        const changed = readFileSync(newest(directory), "utf8").replace(
+          '{"seq":6,"time":"2026\n',
+          '{"seq":6,"time":"2027\n',
+        )
+        writeFileSync(newest(directory), changed)
+        assert.isNotEmpty((yield* found(directory)).report.problems)
+      }
+    }),
+  )
+
+  live("takes a line for whole of which only the end is missing", () =>
     Effect.gen(function* () {
       const { directory, home } = yield* place
       yield* note(home, 2)
-      writeFileSync(newest(directory), '{"seq":6,"time":"2026', { flag: "a" })
-      const before = yield* found(directory)
-      assert.deepStrictEqual(before.report.problems, [])
-      assert.strictEqual(before.report.remarks.length, 1)
+      const head = readFileSync(join(directory, "head"))
       yield* note(home, 2)
-      const after = yield* found(directory)
-      assert.deepStrictEqual(after.report.problems, [])
-      assert.match(after.report.remarks.join(), /a line was found half written/)
-      assert.strictEqual(after.requests.length, 4)
-      writeFileSync(
-        newest(directory),
-        readFileSync(newest(directory), "utf8").replace('{"seq":6,"time":"2026\n', '{"seq":6,"time":"2027\n'),
-      )
-      assert.isNotEmpty((yield* found(directory)).report.problems)
+      writeFileSync(newest(directory), readFileSync(newest(directory), "utf8").trimEnd())
+      writeFileSync(join(directory, "head"), head)
+      yield* note(home, 2)
+      const { report, requests } = yield* found(directory)
+      assert.deepStrictEqual([...report.problems, ...report.remarks], [])
+      assert.strictEqual(requests.length, 6)
     }),
   )
 
@@ -249,6 +270,30 @@ describe.concurrent("the audit log", () => {
         events.map(({ event }) => event),
         "cut",
       )
+    }),
+  )
+
+  live("takes over a file whose writer died before it could name it in the head, or remove the oldest", () =>
+    Effect.gen(function* () {
+      const { directory } = yield* place
+      const appended = Effect.gen(function* () {
+        const { append, render } = yield* writer(directory, 1, 2)
+        yield* append([render.request(entry())])
+      })
+      yield* appended
+      yield* appended
+      const head = readFileSync(join(directory, "head"))
+      const [oldest = ""] = readdirSync(directory).filter((name) => name.startsWith("log-"))
+      const removed = readFileSync(join(directory, oldest))
+      yield* appended
+      assert.notInclude(readdirSync(directory), oldest)
+      writeFileSync(join(directory, "head"), head)
+      writeFileSync(join(directory, oldest), removed)
+      assert.deepStrictEqual((yield* found(directory)).report.problems, [])
+      yield* appended
+      const { parts, report } = yield* found(directory)
+      assert.deepStrictEqual(report.problems, [])
+      assert.strictEqual(parts.length, 2)
     }),
   )
 
@@ -427,9 +472,7 @@ describe.concurrent("the audit log", () => {
   live("is written by one at a time, and by nobody while somebody keeps it locked", () =>
     Effect.gen(function* () {
       const { directory } = yield* place
-      const { append, render } = yield* AuditFile.writer({ directory, maximumBytes: 1_000_000, keep: 8 }).pipe(
-        Effect.provide(SecureRandom.layerWebCrypto),
-      )
+      const { append, render } = yield* writer(directory, 1_000_000, 8)
       const once = append([render.request(entry())])
       yield* once
       yield* Effect.all(
