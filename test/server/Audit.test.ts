@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type FileSystem, Layer, type Path, type Scope } from "effect"
+import { Effect, FileSystem, Layer, type Path, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as KernelLock from "../../src/broker/KernelLock.ts"
@@ -283,7 +283,7 @@ describe.concurrent("the audit log", () => {
       yield* appended
       yield* appended
       const head = readFileSync(join(directory, "head"))
-      const [oldest = ""] = readdirSync(directory).filter((name) => name.startsWith("log-"))
+      const oldest = readdirSync(directory).find((name) => name.startsWith("log-")) ?? ""
       const removed = readFileSync(join(directory, oldest))
       yield* appended
       assert.notInclude(readdirSync(directory), oldest)
@@ -466,6 +466,36 @@ describe.concurrent("the audit log", () => {
       writeFileSync(directory, "in the way")
       yield* note(home, 3).pipe(Effect.provide(logs.layer))
       assert.strictEqual(logs.lines.at(-1), "Error 3 requests were served, and are not in the audit log.")
+    }),
+  )
+
+  live("on a disk that no longer answers stops what requires it, and does not keep the server from ending", () =>
+    Effect.gen(function* () {
+      const { home } = yield* place
+      const logs = Logs.make()
+      const fs = yield* FileSystem.FileSystem
+      let isStuck = false
+      const stuck: FileSystem.FileSystem = {
+        ...fs,
+        makeDirectory: (path, options) => (isStuck ? Effect.never : fs.makeDirectory(path, options)),
+      }
+      const layer = Audit.layerFile({ mode: "required" }).pipe(
+        Layer.provide(BrokerConfig.layer(home)),
+        Layer.provide(Layer.succeed(FileSystem.FileSystem, stuck)),
+        Layer.provide(NodeServices.layer),
+        Layer.fresh,
+      )
+      yield* Effect.gen(function* () {
+        const { mayServe, record } = yield* Audit
+        assert.isTrue(mayServe())
+        isStuck = true
+        record(entry())
+        yield* until(Effect.sync(mayServe), (may) => !may)
+      }).pipe(Effect.provide(layer), Effect.timeout("15 seconds"), Effect.provide(logs.layer))
+      assert.deepStrictEqual(logs.lines, [
+        "Error The audit log cannot be written: its disk does not answer. Nothing is served until it can be written.",
+        "Error The audit log could not be closed in time: its last lines may be missing.",
+      ])
     }),
   )
 
