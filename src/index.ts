@@ -6,6 +6,7 @@
  * - `TokenStore`, `AccountLock`, `BrokerHost.layerOver`: to keep tokens elsewhere than in files.
  * - `BrokerConfig`, `BrokerConfigEnv`: what can be set, in the program or in the environment.
  * - `UnixServer.layer`: hands out tokens on a socket, to whom `Admission` lets in and `PeerCredentials` makes known.
+ * - `Audit`: what is noted of each request, in the audit folder (`Audit.layerFile`) or not at all (`Audit.layerOff`).
  * - `AccountKey`, `Token`, `Errors`: the words that all of them use.
  */
 export { Accounts } from "./broker/Accounts.ts"
@@ -27,5 +28,6 @@ export * as Peer from "./domain/Peer.ts"
 export * as Token from "./domain/Token.ts"
 export { type Provider, ProviderRecord } from "./oauth/Provider.ts"
 export { Admission } from "./server/Admission.ts"
+export { Audit } from "./server/Audit.ts"
 export { PeerCredentials } from "./server/PeerCredentials.ts"
 export { UnixServer } from "./server/UnixServer.ts"

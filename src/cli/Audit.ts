@@ -258,22 +258,11 @@ const fingerprintOf = Effect.fnUntraced(function* (text: string) {
   })
 })
 
-/** More than any token has. */
-const longestInput = 1024 * 1024
-
 const fingerprintOfInput = Effect.gen(function* () {
-  const { stdin } = yield* Stdio.Stdio
-  const text = yield* stdin.pipe(
-    Stream.decodeText,
-    Stream.runFoldEffect(
-      () => "",
-      (text, more) =>
-        text.length + more.length > longestInput
-          ? Effect.fail(new UsageError({ detail: "What came on stdin is too long for a token." }))
-          : Effect.succeed(text + more),
-    ),
-  )
-  const token = text.trim()
+  const { stdin, stdinIsTerminal } = yield* Stdio.Stdio
+  if (yield* stdinIsTerminal) yield* Console.error("Paste the token, and press Enter:")
+  const line = yield* stdin.pipe(Stream.decodeText, Stream.splitLines, Stream.runHead)
+  const token = Option.getOrElse(line, () => "").trim()
   if (token === "") return yield* new UsageError({ detail: "No token came on stdin." })
   return AuditEntry.fingerprint(AuditFile.sha256, token)
 })

@@ -43,7 +43,7 @@ export type Event =
   | { readonly event: "stop" }
   /** So many requests were served, and not written. */
   | { readonly event: "lost"; readonly count: number }
-  /** The text before this line is the beginning of one: its writer died, or its disk was full. */
+  /** The text before this line is the beginning of one, whose writer died. */
   | { readonly event: "torn"; readonly bytes: number; readonly sha256: string }
   /** Lines that had been written were gone when the next writer came; without `to`, it is not known how many. */
   | { readonly event: "cut"; readonly from: number; readonly to?: number }
@@ -55,7 +55,13 @@ export interface Tip {
 }
 
 /** Where a log ends as its last writer has noted it, outside of the log: a cut tail is found by this. */
-export const Head = Schema.Struct({ file: Schema.String, size: Schema.Int, seq: Schema.Int, hash: Schema.String })
+export const Head = Schema.Struct({
+  file: Schema.String,
+  size: Schema.Int,
+  // As many digits as the number of a line may have.
+  seq: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1e15 - 1 })),
+  hash: Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/)),
+})
 export type Head = typeof Head.Type
 
 /** Before the first line of all. */
@@ -103,12 +109,14 @@ export const makeRenderer = (sha256: Sha256, server: number) => {
     request: (entry: Entry): Body =>
       `${opening(entry.at)}${entry.uid === undefined ? "" : `"uid":${entry.uid},`}${
         entry.pid === undefined ? "" : `"pid":${entry.pid},`
-      }"grant":${quoted(entry.grant)},"op":${quoted(entry.op)},${
-        entry.account === undefined ? "" : `"account":${quoted(entry.account)},`
-      }"outcome":${quoted(entry.outcome)},"micros":${Math.round(entry.micros)}${
-        entry.token === undefined ? "" : `,"fingerprint":"${fingerprints(entry.token)}"`
+      }"grant":${quoted.get(entry.grant)},"op":${quoted.get(entry.op)},${
+        entry.account === undefined ? "" : `"account":${quoted.get(entry.account)},`
+      }"outcome":${quoted.get(entry.outcome)},"micros":${Math.round(entry.micros)}${
+        entry.token === undefined ? "" : `,"fingerprint":"${fingerprints.get(entry.token)}"`
       }`,
     event: (at: number, event: Event): Body => opening(at) + ascii(event).slice(1, -1),
+    /** Forgets the tokens that it has seen: after a batch, in which one is served many times, they are not held here. */
+    forget: (): void => fingerprints.clear(),
   }
 }
 
@@ -118,13 +126,16 @@ const ascii = (value: unknown): string =>
 
 const remembered = (most: number, make: (text: string) => string) => {
   const made = new Map<string, string>()
-  return (text: string): string => {
-    const known = made.get(text)
-    if (known !== undefined) return known
-    const fresh = make(text)
-    if (made.size >= most) made.clear()
-    made.set(text, fresh)
-    return fresh
+  return {
+    get: (text: string): string => {
+      const known = made.get(text)
+      if (known !== undefined) return known
+      const fresh = make(text)
+      if (made.size >= most) made.clear()
+      made.set(text, fresh)
+      return fresh
+    },
+    clear: () => made.clear(),
   }
 }
 
@@ -136,7 +147,7 @@ export const chain = (sha256: Sha256, tip: Tip, body: Body): Tip & { readonly li
   return { seq, hash, line: `${text},"hash":"${hash}"}` }
 }
 
-const numbered = /^\{"seq":([1-9]\d{0,15}),/
+const numbered = /^\{"seq":([1-9]\d{0,14}),/
 const ending = /,"hash":"([0-9a-f]{64})"\}$/
 
 /** What a line says of itself, whether or not it is true. None if it is no line of such a log. */
@@ -260,7 +271,7 @@ export const makeVerifier = (
       tip = { seq: seq - 1, hash: previous }
       if (seq === 1 && previous !== origin.hash) problem("it says that it follows from another, and is the first")
     } else if (previous !== tip.hash) {
-      problem("it does not follow from the file before: lines at the end of that one were removed, added or changed")
+      if (seq === tip.seq + 1) problem("it does not follow from the file before: the end of that one was changed")
       tip = { seq: tip.seq, hash: previous }
     }
   }
@@ -277,11 +288,26 @@ export const makeVerifier = (
     }
   }
 
+  /** Lines that are none, until it is known whether a crash has left them. */
+  let loose: Array<{ readonly line: string; readonly problem: (what: string) => void }> = []
+  const looseText = () => loose.map(({ line }) => line).join("\n")
+  const judgeLoose = (next: Option.Option<EventLine>) => {
+    if (loose.length === 0) return
+    const text = looseText()
+    const isExplained = Option.exists(
+      next,
+      (event) => event.event === "torn" && event.bytes === text.length && event.sha256 === sha256(text),
+    )
+    if (!isExplained) for (const { problem } of loose) problem("it is no line of this log")
+    loose = []
+  }
+
   const take = (line: string, problem: (what: string) => void) => {
     const claim = claimOf(line)
-    if (Option.isNone(claim)) return problem("it is no line of this log")
+    if (Option.isNone(claim)) return void loose.push({ line, problem })
     const { hash, seq, text } = claim.value
     const event = eventIn(line)
+    judgeLoose(event)
     const isCut = Option.exists(event, ({ event }) => event === "cut")
     const wanted = tip === undefined ? seq : tip.seq + 1
     if (seq > wanted && !isCut) problem(`${span(wanted, seq - 1)} missing before it`)
@@ -300,15 +326,6 @@ export const makeVerifier = (
     if (Option.isSome(event)) takeEvent(event.value, problem)
   }
 
-  /** Whether the line after says what this one is: the beginning of one, left by a crash. */
-  const isTorn = (line: string, next: string | undefined): boolean =>
-    next !== undefined &&
-    next.includes('"event":"torn"') &&
-    Option.exists(
-      eventIn(next),
-      (event) => event.event === "torn" && event.bytes === line.length && event.sha256 === sha256(line),
-    )
-
   return {
     /** The next file, with each byte as one character. */
     file: (name: string, content: string): void => {
@@ -320,15 +337,20 @@ export const makeVerifier = (
       for (const [index, line] of found.entries()) {
         const problem = (what: string) => void problems.push({ file: name, line: index + 1, what })
         if (index === 0) takeFirst(name, line, problem)
-        if (!isTorn(line, found[index + 1])) take(line, problem)
+        take(line, problem)
       }
-      if (rest === "") return
-      // What the head does not cover was being written when its writer died; the rest had once been whole.
-      if (Option.exists(head, ({ file, size }) => file === name && size <= content.length - rest.length)) {
-        remarks.push("the last line is half written, left by a crash; the next writer will say so")
-      } else {
-        problems.push({ file: name, line: found.length + 1, what: "it is not complete" })
+      if (rest !== "") {
+        loose.push({
+          line: rest,
+          problem: () => void problems.push({ file: name, line: found.length + 1, what: "it is not complete" }),
+        })
+        // What the head does not cover was being written when its writer died; the rest had once been whole.
+        if (Option.exists(head, ({ file, size }) => file === name && size <= content.length - looseText().length)) {
+          remarks.push("the last line is half written, left by a crash; the next writer will say so")
+          loose = []
+        }
       }
+      judgeLoose(Option.none())
     },
 
     /** What was found, when there are no more files. */

@@ -30,6 +30,9 @@ const batch = 4_096
 /** When to try again to write what could not be written. */
 const retryDelay = Duration.seconds(1)
 
+/** A batch takes milliseconds, and another process may have the log locked for two seconds. After that it is trouble. */
+const longestWrite = Duration.seconds(3)
+
 /** How long the last lines may take when the server ends. */
 const closingTime = Duration.seconds(3)
 
@@ -138,6 +141,7 @@ const make = Effect.fnUntraced(function* ({
       if (index > 0 && index % linesPerTurn === 0) yield* Effect.yieldNow
       bodies.push(render.request(entry))
     }
+    render.forget()
     if (bodies.length === 0) return true
     yield* append(bodies)
     queue = queue.slice(entries.length)
@@ -166,20 +170,29 @@ const make = Effect.fnUntraced(function* ({
       yield* waiting(1)
       yield* Effect.timeoutOption(waiting(batch), gathering)
     }
-    yield* flush
+    const flushing = yield* Effect.forkDetach(flush)
+    yield* Fiber.join(flushing).pipe(
+      Effect.timeoutOrElse({
+        duration: longestWrite,
+        orElse: () => fail("The audit log cannot be written: its disk does not answer."),
+      }),
+    )
+    yield* Fiber.join(flushing)
   })
-  const fiber = yield* Effect.forkScoped(Effect.forever(work))
-
-  const close = Effect.gen(function* () {
+  const close = Effect.fnUntraced(function* (fiber: Fiber.Fiber<never>) {
     yield* Fiber.interrupt(fiber)
-    events = [...events, { event: "stop" }]
     let isDone = yield* flush
     while (isDone && queue.length > 0) isDone = yield* flush
+    if (isDone) {
+      events = [{ event: "stop" }]
+      yield* flush
+    }
     const count = queue.length + lost
     if (count > 0) yield* Effect.logError(`${count} requests were served, and are not in the audit log.`)
   })
-  yield* Effect.addFinalizer(() =>
-    Effect.forkDetach(close).pipe(
+  // Not a fiber of the scope, which would wait for a batch under way however long that takes.
+  yield* Effect.acquireRelease(Effect.forkDetach(Effect.forever(work)), (fiber) =>
+    Effect.forkDetach(close(fiber)).pipe(
       // A disk that does not answer must not keep the server from ending: it is waited for, but not for ever.
       Effect.flatMap((closing) => Effect.interruptible(Fiber.join(closing))),
       Effect.timeoutOrElse({

@@ -194,13 +194,14 @@ export const writer = Effect.fnUntraced(function* ({ directory, keep, maximumByt
 
   const recover = (newest: Part, content: string, known: AuditEntry.Head | undefined): Place => {
     const lines = content.split("\n")
-    const rest = lines.pop() ?? ""
     const claims = lines.map(AuditEntry.claimOf)
-    const found: AuditEntry.Tip = Option.getOrElse(claims.findLast(Option.isSome) ?? Option.none(), () => ({
+    const last = claims.findLastIndex(Option.isSome)
+    const found: AuditEntry.Tip = Option.getOrElse(claims[last] ?? Option.none(), () => ({
       ...AuditEntry.origin,
       seq: Option.getOrElse(AuditEntry.firstOf(newest.name), () => 1) - 1,
     }))
-    const place = { file: Option.some(newest), separator: rest === "" ? "" : "\n" } as const
+    const place = { file: Option.some(newest), separator: content.endsWith("\n") ? "" : "\n" } as const
+    const rest = content.endsWith("\n") ? "" : lines.slice(last + 1).join("\n")
     if (known !== undefined && known.seq > found.seq) {
       const cut: AuditEntry.Event = { event: "cut", from: found.seq + 1, to: known.seq }
       return { ...place, tip: { seq: known.seq, hash: found.hash }, notices: [cut] }
@@ -218,15 +219,15 @@ export const writer = Effect.fnUntraced(function* ({ directory, keep, maximumByt
     const kept = names.slice(-keep)
     const oldest = Option.getOrElse(AuditEntry.firstOf(kept[0] ?? name), () => tip.seq + 1)
     const body = render.event(yield* Clock.currentTimeMillis, { event: "file", version: 1, previous: tip.hash, oldest })
-    const { line, ...next } = AuditEntry.chain(sha256, tip, body)
-    yield* writing(files.write(paths.join(directory, name), `${line}\n`))
+    const next = AuditEntry.chain(sha256, tip, body)
+    yield* writing(files.write(paths.join(directory, name), `${next.line}\n`))
     const old = names.slice(0, -keep)
-    return { tip: next, file: { name, size: line.length + 1 }, old }
+    return { tip: next, file: { name, size: next.line.length + 1 }, old }
   })
 
   const appendTo = Effect.fnUntraced(function* ({ name, size }: Part, text: string) {
     const handle = yield* fs.open(paths.join(directory, name), { flag: "a", mode: 0o600 })
-    yield* handle.writeAll(new TextEncoder().encode(text)).pipe(
+    yield* handle.writeAll(Buffer.from(text, "latin1")).pipe(
       // What has gone out of a line on a full disk would be half a line for ever.
       Effect.onError(() => Effect.ignore(handle.truncate(size))),
     )
@@ -252,8 +253,8 @@ export const writer = Effect.fnUntraced(function* ({ directory, keep, maximumByt
     const now = yield* Clock.currentTimeMillis
     for (const [index, body] of [...notices.map((event) => render.event(now, event)), ...bodies].entries()) {
       if (index > 0 && index % linesPerTurn === 0) yield* Effect.yieldNow
-      const { line, ...next } = AuditEntry.chain(sha256, tip, body)
-      text += `${line}\n`
+      const next = AuditEntry.chain(sha256, tip, body)
+      text += `${next.line}\n`
       tip = next
     }
     yield* writing(appendTo(part, text))

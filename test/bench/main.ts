@@ -2,6 +2,7 @@
  * `npm run bench [-- NAME]`: measures, side by side with a floor in the same run, and prints ratios. Nothing here is
  * asserted; a machine's speed is no property of the code.
  */
+import { audit } from "./audit.ts"
 import { sessions } from "./sessions.ts"
 import { frames } from "./frames.ts"
 import { renewal } from "./renewal.ts"
@@ -9,6 +10,7 @@ import { refreshRace } from "./refresh-race.ts"
 import { edge } from "./edge.ts"
 
 const benches = new Map([
+  ["audit", audit],
   ["sessions", sessions],
   ["frames", frames],
   ["renewal", renewal],

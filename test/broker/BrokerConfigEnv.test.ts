@@ -15,13 +15,13 @@ const settings = (environment: { readonly [name: string]: string }) =>
 describe("the environment", () => {
   it.effect("can put everything under one folder", () =>
     Effect.gen(function* () {
-      const { accountsDirectory, configFile, socketPath } = yield* settings({
+      const { accountsDirectory, auditDirectory, configFile, socketPath } = yield* settings({
         TOKENKEEP_HOME: "/keep",
         HOME: "/home/me",
       })
       assert.deepStrictEqual(
-        [accountsDirectory, configFile, socketPath],
-        ["/keep/accounts", "/keep/config.json", "/keep/host.sock"],
+        [accountsDirectory, auditDirectory, configFile, socketPath],
+        ["/keep/accounts", "/keep/audit", "/keep/config.json", "/keep/host.sock"],
       )
     }),
   )
@@ -32,10 +32,12 @@ describe("the environment", () => {
         HOME: "/home/me",
         XDG_CONFIG_HOME: "/xdg/config",
         XDG_DATA_HOME: "/xdg/data",
+        XDG_STATE_HOME: "/xdg/state",
         XDG_RUNTIME_DIR: "/run/user/1000",
       })
       assert.strictEqual(found.configFile, "/xdg/config/tokenkeep/config.json")
       assert.strictEqual(found.accountsDirectory, "/xdg/data/tokenkeep/accounts")
+      assert.strictEqual(found.auditDirectory, "/xdg/state/tokenkeep/audit")
       assert.strictEqual(found.socketPath, "/run/user/1000/tokenkeep/host.sock")
       const { socketPath } = yield* settings({ HOME: "/home/me" })
       assert.match(socketPath, /\/tokenkeep-\d+\/host\.sock$/)
