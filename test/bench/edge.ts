@@ -44,7 +44,10 @@ interface Running {
   readonly pid: number
   /** How long it took from its start to its first token, in milliseconds. */
   readonly startUp: number
-  /** What is in its heap and in its buffers, in bytes, where it says so. */
+  /**
+   * What is in its heap and in its buffers, in bytes, where it says so. RSS alone flatters a process whose heap has room
+   * to spare.
+   */
   readonly live: () => number
 }
 
@@ -211,11 +214,11 @@ const load = Effect.fnUntraced(function* (client: Client, home: string, variants
   for (let round = 0; round < rounds; round++) {
     for (const each of loaded) {
       const before = processorTimeOf(each.pid)
-      const measured = yield* Effect.promise(() => client({ ...many, path: each.path, warmUp: 200, duration: 2_000 }))
+      const measured = yield* Effect.promise(() => client({ ...many, path: each.path, warmUp: 200, duration: 1_800 }))
       each.many.push({ ...measured, processorTime: (processorTimeOf(each.pid) - before) / measured.replies })
     }
     for (const each of loaded) {
-      each.one.push(yield* Effect.promise(() => client({ ...one, path: each.path, warmUp: 100, duration: 1_000 })))
+      each.one.push(yield* Effect.promise(() => client({ ...one, path: each.path, warmUp: 100, duration: 800 })))
     }
   }
   const [floor] = loaded
