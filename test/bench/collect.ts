@@ -3,7 +3,7 @@
  * how much that is.
  */
 setInterval(() => {
-  globalThis.gc?.()
+  globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" })
   const { external, heapUsed } = process.memoryUsage()
   process.send?.(heapUsed + external)
 }, 200).unref()

@@ -29,6 +29,8 @@ export type Order =
 
 export interface Measured {
   readonly perSecond: number
+  /** All replies, those of the warm-up included. */
+  readonly replies: number
   /** Of one request, in microseconds; only where one is under way at a time. */
   readonly latency: { readonly p50: number; readonly p99: number }
   /** Replies that were not as they must be. */
@@ -223,6 +225,7 @@ const measure = async (order: Load): Promise<Measured> => {
   const microseconds = (share: number) => (times[Math.floor(times.length * share)] ?? 0) * 1_000
   return {
     perSecond: (count / took) * 1_000,
+    replies: counters.replies,
     latency: { p50: microseconds(0.5), p99: microseconds(0.99) },
     wrong: counters.wrong + lost,
     busy: utilization,

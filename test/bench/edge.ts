@@ -44,7 +44,10 @@ interface Running {
   readonly pid: number
   /** How long it took from its start to its first token, in milliseconds. */
   readonly startUp: number
-  /** What is in its heap and in its buffers, in bytes, where it says so. */
+  /**
+   * What is in its heap and in its buffers, in bytes, where it says so. RSS alone flatters a process whose heap has room
+   * to spare.
+   */
   readonly live: () => number
 }
 
@@ -177,15 +180,27 @@ const floorWith = (name: string, writes: "each" | "chunk", data: object): Varian
 interface Loaded {
   readonly name: string
   readonly path: string
-  readonly many: Array<Measured>
+  readonly pid: number
+  readonly many: Array<Spent>
   readonly one: Array<Measured>
+}
+
+/** A measurement, and what the server spent on it. */
+type Spent = Measured & { readonly processorTime: number }
+
+/** What a process with all its threads has had of the processors, in microseconds; in steps of a hundredth of a second. */
+const processorTimeOf = (pid: number): number => {
+  if (!existsSync(`/proc/${pid}/stat`)) return Number.NaN
+  const [, fields = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")
+  const [user, system] = fields.split(" ").slice(11)
+  return (Number(user) + Number(system)) * 10_000
 }
 
 const load = Effect.fnUntraced(function* (client: Client, home: string, variants: ReadonlyArray<Variant>) {
   const loaded: Array<Loaded> = []
   for (const variant of variants) {
-    const { path } = yield* start(home, variant)
-    loaded.push({ name: variant.name, path, many: [], one: [] })
+    const { path, pid } = yield* start(home, variant)
+    loaded.push({ name: variant.name, path, pid, many: [], one: [] })
   }
   const accessToken = Redacted.value(recordOf("bench").token.accessToken)
   const order = { kind: "load", account, accessToken } as const
@@ -198,10 +213,12 @@ const load = Effect.fnUntraced(function* (client: Client, home: string, variants
   }
   for (let round = 0; round < rounds; round++) {
     for (const each of loaded) {
-      each.many.push(yield* Effect.promise(() => client({ ...many, path: each.path, warmUp: 200, duration: 2_000 })))
+      const before = processorTimeOf(each.pid)
+      const measured = yield* Effect.promise(() => client({ ...many, path: each.path, warmUp: 200, duration: 1_800 }))
+      each.many.push({ ...measured, processorTime: (processorTimeOf(each.pid) - before) / measured.replies })
     }
     for (const each of loaded) {
-      each.one.push(yield* Effect.promise(() => client({ ...one, path: each.path, warmUp: 100, duration: 1_000 })))
+      each.one.push(yield* Effect.promise(() => client({ ...one, path: each.path, warmUp: 100, duration: 800 })))
     }
   }
   const [floor] = loaded
@@ -209,11 +226,26 @@ const load = Effect.fnUntraced(function* (client: Client, home: string, variants
   const rate = ({ perSecond }: Measured) => perSecond
   const p50 = ({ latency }: Measured) => latency.p50
   const p99 = ({ latency }: Measured) => latency.p99
-  const of = (measured: ReadonlyArray<Measured>, figure: (one: Measured) => number) => medianOf(measured.map(figure))
+  const cost = ({ processorTime }: Spent) => processorTime
+  const of = <M extends Measured>(measured: ReadonlyArray<M>, figure: (one: NoInfer<M>) => number) =>
+    medianOf(measured.map(figure))
   /** The median of the ratios of each round: what slows down a whole round is in both halves of its ratio. */
-  const ratio = (ours: ReadonlyArray<Measured>, floor: ReadonlyArray<Measured>, figure: (one: Measured) => number) =>
-    medianOf(ours.flatMap((one, round) => floor.slice(round, round + 1).map((other) => figure(one) / figure(other))))
-  yield* Console.log(column(["16 connections x 8 in flight", "a second", "ratio", "lowest", "highest", "client busy"]))
+  const ratio = <M extends Measured>(
+    ours: ReadonlyArray<M>,
+    floor: ReadonlyArray<NoInfer<M>>,
+    figure: (one: NoInfer<M>) => number,
+  ) => medianOf(ours.flatMap((one, round) => floor.slice(round, round + 1).map((other) => figure(one) / figure(other))))
+  yield* Console.log(
+    column([
+      "16 connections x 8 in flight",
+      "a second",
+      "ratio",
+      "CPU, µs each",
+      "ratio",
+      "range, 1000/s",
+      "client busy",
+    ]),
+  )
   for (const { many, name } of loaded) {
     const rates = many.map(rate)
     yield* Console.log(
@@ -221,8 +253,9 @@ const load = Effect.fnUntraced(function* (client: Client, home: string, variants
         name,
         medianOf(rates).toFixed(0),
         ratio(many, floor.many, rate).toFixed(3),
-        Math.min(...rates).toFixed(0),
-        Math.max(...rates).toFixed(0),
+        of(many, cost).toFixed(1),
+        ratio(many, floor.many, cost).toFixed(2),
+        `${(Math.min(...rates) / 1000).toFixed(0)} to ${(Math.max(...rates) / 1000).toFixed(0)}`,
         `${(of(many, ({ busy }) => busy) * 100).toFixed(0)} %`,
       ]),
     )
