@@ -1,21 +1,35 @@
 /**
- * `serve`: listens on a socket until it is told to stop.
+ * `serve`: listens on a socket until it is told to stop, with a socket for each grant, and renews what is to be renewed.
  */
-import { Console, Effect, Layer, Option } from "effect"
+import { Console, Effect, Layer, Option, Path } from "effect"
 import { Command, Flag } from "effect/cli"
+import { SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import { Renewal } from "../broker/Renewal.ts"
 import { Admission } from "../server/Admission.ts"
 import { Audit } from "../server/Audit.ts"
+import * as GrantOperations from "../server/GrantOperations.ts"
+import * as GrantsHost from "../server/GrantsHost.ts"
 import { PeerCredentials } from "../server/PeerCredentials.ts"
+import { Questions } from "../server/Questions.ts"
 import { UnixServer } from "../server/UnixServer.ts"
+import { HostAndPort } from "./HostAndPort.ts"
 
 export const serve = Command.make(
   "serve",
   {
     socket: Flag.String("socket").pipe(Flag.withDescription("Where to listen"), Flag.optional),
+    tcp: Flag.String("tcp").pipe(
+      Flag.withDescription("A port for grants made with --tcp, where no socket can go: [ADDRESS:]PORT, 0 for any port"),
+      Flag.withSchema(HostAndPort),
+      Flag.optional,
+    ),
+    ask: Flag.Boolean("ask").pipe(
+      Flag.withDescription("Let a request that is not granted wait for you to answer: here, or with tokenkeep approve"),
+      Flag.withDefault(false),
+    ),
     rateLimit: Flag.Int("rate-limit").pipe(
-      Flag.withDescription("Requests per second that one connection may make"),
+      Flag.withDescription("Requests per second that one connection may make; 0 for any number"),
       Flag.withDefault(60),
     ),
     audit: Flag.Literals("audit", ["on", "off", "required"]).pipe(
@@ -24,21 +38,37 @@ export const serve = Command.make(
     ),
     json: Flag.Boolean("json").pipe(Flag.withDescription("Say where as JSON"), Flag.withDefault(false)),
   },
-  Effect.fn("serve")(function* ({ audit, json, rateLimit, socket }) {
+  Effect.fn("serve")(function* ({ ask, audit, json, rateLimit, socket, tcp }) {
     const { socketPath } = yield* BrokerConfig
-    const server = UnixServer.layer({ path: Option.getOrElse(socket, () => socketPath), rateLimit })
+    const paths = yield* Path.Path
+    const path = paths.resolve(Option.getOrElse(socket, () => socketPath))
+    const uid = process.getuid?.() ?? -1
+
+    const grants = GrantsHost.layer({
+      folder: paths.join(paths.dirname(path), "sandboxes"),
+      uid,
+      rateLimit,
+      ...(Option.isSome(tcp) && { tcp: tcp.value }),
+    }).pipe(Layer.provide(ask ? Questions.layer : Questions.layerOff))
+
+    const host = Layer.unwrap(
+      Effect.map(GrantOperations.make, (operations) => UnixServer.layer({ path, rateLimit, operations })),
+    ).pipe(Layer.provide(Admission.layerUser(uid)), Layer.provideMerge(grants))
+
     const announce = Layer.effectDiscard(
-      Effect.flatMap(UnixServer, ({ path }) =>
-        Console.log(json ? JSON.stringify({ version: 1, socket: path }) : `Listening on ${path}`),
+      Effect.flatMap(UnixServer, (server) =>
+        Console.log(json ? JSON.stringify({ version: 1, socket: server.path }) : `Listening on ${server.path}`),
       ),
     )
     return yield* Layer.launch(
       announce.pipe(
-        Layer.provide(server),
+        Layer.provide(host),
         Layer.merge(Renewal.layer),
-        Layer.provide(Admission.layerUser(process.getuid?.() ?? -1)),
-        Layer.provide(PeerCredentials.layer),
-        Layer.provide(audit === "off" ? Audit.layerOff : Audit.layerFile({ mode: audit })),
+        Layer.provide([
+          PeerCredentials.layer,
+          SecureRandom.layerWebCrypto,
+          audit === "off" ? Audit.layerOff : Audit.layerFile({ mode: audit }),
+        ]),
       ),
     ).pipe(
       // Being stopped is how a server ends well.

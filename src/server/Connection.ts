@@ -134,7 +134,9 @@ export const serve = Effect.fnUntraced(
       yield* Effect.raceAllFirst([goOn, dismissed, conversation.stuck])
     })
 
-    yield* Effect.raceFirst(converse, draining)
+    // Whoever has nothing more to ask may still be reading the answers.
+    const leave = Effect.catchTag(converse, "SocketError", () => FiberSet.awaitEmpty(requests))
+    yield* Effect.raceFirst(leave, draining)
     yield* FiberSet.awaitEmpty(requests).pipe(Effect.timeoutOption(drainTime))
   },
   Effect.scoped,

@@ -73,6 +73,9 @@ const maximumInFlight = 64
 /** Frames taken before other connections get a turn. */
 const framesPerTurn = 100
 
+/** What the replies of a turn may come to, in characters, before it is seen whether the peer reads them. */
+const repliesPerTurn = 65_536
+
 /** Bytes that come with a request for nothing; every further so many count as one more request. */
 const bytesPerRequest = 4096
 
@@ -109,17 +112,20 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   let weight = 0
   let isTurn = false
   let replies: Array<string> = []
+  let repliesLength = 0
 
   /** Sends what there is to say; false if the peer has fallen behind. */
   const flush = (): boolean => {
     if (replies.length === 0) return true
     const bytes = Frame.encodeTexts(replies)
     replies = []
+    repliesLength = 0
     return outlet.write(bytes)
   }
 
   const say = (reply: string): boolean => {
     replies.push(reply)
+    repliesLength += reply.length
     return isTurn || flush()
   }
 
@@ -185,7 +191,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
             onSuccess: (data) => success(id, JSON.stringify(data)),
           }),
         )
-        return hasCaughtUp ? Effect.void : Effect.catch(outlet.caughtUp, (hangup) => Deferred.fail(stuck, hangup))
+        return hasCaughtUp
+          ? Effect.void
+          : Effect.catch(restore(outlet.caughtUp), (hangup) => Deferred.fail(stuck, hangup))
       }),
     )
     busy++
@@ -263,7 +271,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
       isTurn = true
       let before: Effect.Effect<void, Hangup> | undefined
       let at = taken
-      for (; at < frames.length && at - taken < framesPerTurn && before === undefined; at++) {
+      const isOver = () => before !== undefined || at - taken >= framesPerTurn || repliesLength >= repliesPerTurn
+      for (; at < frames.length && !isOver(); at++) {
         const frame = frames[at]
         if (frame !== undefined) before = take(frame)
       }

@@ -36,14 +36,13 @@ export const encode = (value: JsonObject): Result.Result<Uint8Array, FrameInvali
 
 /** Frames for texts that fit, one behind the other. */
 export const encodeTexts = (texts: ReadonlyArray<string>): Uint8Array => {
-  const longest = texts.reduce((sum, text) => sum + headerBytes + text.length * 3, 0)
-  const buffer = Buffer.allocUnsafe(longest)
+  const buffer = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + headerBytes + Buffer.byteLength(text), 0))
   let at = 0
   for (const text of texts) {
     const length = buffer.write(text, at + headerBytes, "utf8")
     at = buffer.writeUInt32BE(length, at) + length
   }
-  return buffer.subarray(0, at)
+  return buffer
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })

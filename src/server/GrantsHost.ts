@@ -87,6 +87,13 @@ const encodeFile = Schema.encodeEffect(File)
 
 const has = (wishes: ReadonlyArray<Grant.Wish>, wish: Grant.Wish) => wishes.some((other) => Equal.equals(other, wish))
 
+/** Whether the capability of a grant was shown, by its hash. */
+const isShown = ({ capabilityHash }: Grant.Grant, shown: Option.Option<Uint8Array>) =>
+  capabilityHash === undefined ||
+  Option.exists(shown, (hash) =>
+    Option.exists(Result.getSuccess(Hex.decode(capabilityHash)), (known) => Mac.timingSafeEqual(known, hash)),
+  )
+
 const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Options) {
   const { grantsDirectory } = yield* BrokerConfig
   const files = yield* PrivateFile.make
@@ -184,12 +191,6 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
   const hashOf = (capability: Redacted.Redacted) =>
     digest.digest(Digest.sha256, new TextEncoder().encode(Redacted.value(capability)))
 
-  const isShown = ({ capabilityHash }: Grant.Grant, shown: Option.Option<Uint8Array>) =>
-    capabilityHash === undefined ||
-    Option.exists(shown, (hash) =>
-      Option.exists(Result.getSuccess(Hex.decode(capabilityHash)), (known) => Mac.timingSafeEqual(known, hash)),
-    )
-
   const uidOf = Option.map(({ uid }: Credentials) => uid)
 
   /** Lets in whoever may use one of these grants. */
@@ -199,10 +200,9 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
       hears: (credentials) => candidates().some(({ grant }) => Grant.admits(grant, uidOf(credentials))),
       admit: Effect.fnUntraced(function* (credentials, capability) {
         const shown = Option.isSome(capability) ? Option.some(yield* hashOf(capability.value)) : Option.none()
-        // All of them are compared, whichever it is.
-        const [live] = candidates().filter(
-          (one) => isShown(one.grant, shown) && Grant.admits(one.grant, uidOf(credentials)) && !isOver(one),
-        )
+        // Each of them is compared, whichever it is.
+        const meant = candidates().filter(({ grant }) => isShown(grant, shown))
+        const live = meant.find((one) => Grant.admits(one.grant, uidOf(credentials)) && !isOver(one))
         if (live === undefined) return yield* Unauthorized.make({})
         return {
           peer: Connected({ uid: Option.getOrElse(uidOf(credentials), () => -1), grant: live.grant.id }),
@@ -221,6 +221,8 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
   const overTcp = () => [...grants.values()].filter(({ grant }) => grant.transport === "tcp")
   const tcpAddress =
     tcp === undefined ? undefined : yield* listen(Listener.Endpoint.Tcp(tcp), admissionTo("tcp", overTcp))
+
+  if (tcpAddress !== undefined) yield* Effect.logInfo(`Grants made with --tcp are served at ${tcpAddress}.`)
 
   // Making and ending grants
 

@@ -115,7 +115,7 @@ const bind = Effect.fnUntraced(function* (
   if (endpoint._tag === "Path") yield* SocketPath.claim(endpoint.path)
   return yield* Effect.acquireRelease(
     Effect.callback<Server, SocketPath.SocketUnavailable>((resume) => {
-      const server = createServer({ pauseOnConnect: true, noDelay: true }, accept)
+      const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, accept)
       server.maxConnections = maximumConnections
       server.once("error", (error) =>
         resume(Effect.fail(new SocketPath.SocketUnavailable({ path: nameOf(endpoint), why: error.message }))),

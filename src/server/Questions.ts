@@ -29,6 +29,9 @@ export interface Asker {
   readonly settle: (decision: Decision, isAwaited: boolean) => Effect.Effect<void>
 }
 
+const isRecent = (now: DateTime.Utc) => (asked: DateTime.Utc) =>
+  DateTime.isGreaterThan(DateTime.addDuration(asked, lifetime), now)
+
 /** Asks people. */
 export class Questions extends Context.Service<
   Questions,
@@ -71,9 +74,6 @@ export class Questions extends Context.Service<
       const open = new Map<string, Open>()
       /** When each grant has asked lately. */
       const history = new Map<string, ReadonlyArray<DateTime.Utc>>()
-
-      const isRecent = (now: DateTime.Utc) => (asked: DateTime.Utc) =>
-        DateTime.isGreaterThan(DateTime.addDuration(asked, lifetime), now)
 
       const prune = (now: DateTime.Utc) => {
         const isOpen = isRecent(now)

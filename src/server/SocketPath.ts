@@ -43,7 +43,7 @@ export const claim = Effect.fnUntraced(function* (path: string) {
     const owner = Option.getOrElse(uid, () => us)
     if (owner !== us && owner !== root && owner !== unmapped) return false
     // Many systems give each user a group of the same number, with nobody else in it.
-    const isPrivateGroup = owner === us && Option.contains(gid, us)
+    const isPrivateGroup = owner === us && us !== root && Option.contains(gid, us)
     return (mode & isSticky) !== 0 || (mode & (isPrivateGroup ? 0o002 : groupOrOthersMayWrite)) === 0
   }
 

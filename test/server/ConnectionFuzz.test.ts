@@ -504,7 +504,7 @@ withHost("a connection, whatever is written to it,", (it) => {
   test("answers at once who has said that nothing more will come", (path) => halfClosed(path, "get_token", honest))
 
   // Expected to fail: today the connection ends with the peer's own end, and the answers under way are lost.
-  it.effect.fails("answers late who has said that nothing more will come", () =>
+  it.effect("answers late who has said that nothing more will come", () =>
     Effect.flatMap(Host, ({ path }) => Effect.promise(() => halfClosed(path, "list_buckets", { provider: slow }))),
   )
 
@@ -652,10 +652,10 @@ withHost("a connection, whatever is written to it,", (it) => {
         assert.isBelow(flooder.replies.length, 2000)
 
         // More than there is room for: those over it are hung up on, and when the others leave there is room again.
-        const many = await Promise.allSettled(Array.from({ length: 300 }, () => greeted(path)))
+        const many = await Promise.allSettled(Array.from({ length: 1100 }, () => greeted(path)))
         const served = many.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []))
-        assert.isAtLeast(served.length, 200)
-        assert.isBelow(served.length, 300)
+        assert.isAtLeast(served.length, 1000)
+        assert.isAtMost(served.length, 1024)
         await first.write(request("2", "get_token", honest))
         assert.isTrue(await within("an answer to who was there before", first.count(3)))
         for (const peer of [...served, flooder, deaf]) peer.leave()
@@ -739,5 +739,5 @@ describe("a server that is told to end", () => {
   it.live("answers what is under way", () => ends(false))
 
   // Expected to fail: today the answer that comes after the peer has left is waited for until its time is up, 10 s.
-  it.live.fails("does not wait for who has left with a request under way", () => ends(true))
+  it.live("does not wait for who has left with a request under way", () => ends(true))
 })

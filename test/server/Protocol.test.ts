@@ -99,6 +99,9 @@ describe("the codes of errors", () => {
     assert.deepStrictEqual(Object.fromEntries(shared), {
       Unauthorized: "UNAUTHORIZED",
       PeerMismatch: "UNAUTHORIZED",
+      TokenNotFound: "NOT_FOUND",
+      GrantNotFound: "NOT_FOUND",
+      QuestionNotFound: "NOT_FOUND",
       RateLimited: "RATE_LIMITED",
       RefreshRateLimited: "RATE_LIMITED",
       LockBusy: "RATE_LIMITED",
