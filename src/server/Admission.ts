@@ -14,9 +14,11 @@ export interface Visitor {
   /** What people call it. */
   readonly label: string
   readonly rights: Rights
-  /** Returns when it is no longer welcome. */
-  readonly dismissed: Effect.Effect<void>
+  /** Calls back when it is no longer welcome; what it returns takes that back. */
+  readonly whenDismissed: (leave: () => void) => () => void
 }
+
+const nothing = () => {}
 
 /** Decides about each connection once, at its handshake. */
 export class Admission extends Context.Service<
@@ -44,7 +46,7 @@ export class Admission extends Context.Service<
       peer: Connected({ uid, grant: "host" }),
       label: "host",
       rights: everything,
-      dismissed: Effect.never,
+      whenDismissed: () => nothing,
     }
     return Layer.succeed(
       this,

@@ -5,7 +5,6 @@
 import {
   Clock,
   DateTime,
-  Deferred,
   Effect,
   Equal,
   Exit,
@@ -65,8 +64,8 @@ interface Live {
   readonly address: string
   /** Its socket, and the logins that were begun with it. */
   readonly scope: Scope.Closeable
-  /** Done when those who are connected have to go. */
-  dismissal: Deferred.Deferred<void>
+  /** Those who are connected, by how to tell them to go. */
+  readonly connected: Set<() => void>
 }
 
 /** Connections with one grant at a time: a sandbox that opens more harms itself only. */
@@ -86,6 +85,9 @@ const decodeFile = Schema.decodeUnknownOption(File)
 const encodeFile = Schema.encodeEffect(File)
 
 const has = (wishes: ReadonlyArray<Grant.Wish>, wish: Grant.Wish) => wishes.some((other) => Equal.equals(other, wish))
+
+/** Ends the connections of a grant; whoever is still welcome may come again. */
+const dismiss = ({ connected }: Live) => connected.forEach((leave) => leave())
 
 /** Whether the capability of a grant was shown, by its hash. */
 const isShown = ({ capabilityHash }: Grant.Grant, shown: Option.Option<Uint8Array>) =>
@@ -208,7 +210,10 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
           peer: Connected({ uid: Option.getOrElse(uidOf(credentials), () => -1), grant: live.grant.id }),
           label: live.grant.label,
           rights: rightsOf(live),
-          dismissed: Deferred.await(live.dismissal),
+          whenDismissed: (leave) => {
+            live.connected.add(leave)
+            return () => live.connected.delete(leave)
+          },
         } satisfies Visitor
       }),
     })
@@ -236,7 +241,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
       refused: [],
       address: grant.transport === "tcp" && tcpAddress !== undefined ? tcpAddress : socket,
       scope,
-      dismissal: yield* Deferred.make<void>(),
+      connected: new Set(),
     }
     yield* Effect.gen(function* () {
       if (grant.transport === "unix") {
@@ -260,7 +265,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
   /** Stops a grant. It is forgotten, unless it is kept and only this process ends. */
   const close = Effect.fnUntraced(function* (live: Live) {
     grants.delete(live.grant.id)
-    yield* Deferred.succeed(live.dismissal, undefined)
+    dismiss(live)
     yield* questions.forget(live.grant.id)
     yield* Scope.close(live.scope, Exit.void)
   }, Effect.uninterruptible)
@@ -367,10 +372,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
       live.terms = live.grant
       live.refused = []
       live.allowedOnce = []
-      if (isSameUsers) return
-      const before = live.dismissal
-      live.dismissal = yield* Deferred.make<void>()
-      yield* Deferred.succeed(before, undefined)
+      if (!isSameUsers) dismiss(live)
     }),
     revoke: Effect.fn("Grants.revoke")(function* (id) {
       yield* Effect.flatMap(find(id), end)

@@ -25,7 +25,7 @@ const rawClient = (path: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const socket = connect(path)
-      const decoder = Frame.makeDecoder()
+      const decoder = new Frame.Decoder()
       const received: Array<Buffer> = []
       const waiting = new Map<unknown, (reply: Frame.JsonObject) => void>()
       socket.on("data", (bytes: Buffer) => {
