@@ -10,6 +10,7 @@ import { LoginsLost } from "./broker/Accounts.ts"
 import { audit } from "./cli/Audit.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as Services from "./cli/Services.ts"
+import { key } from "./cli/Key.ts"
 import { login } from "./cli/Login.ts"
 import { logout } from "./cli/Logout.ts"
 import { provider } from "./cli/Provider.ts"
@@ -28,6 +29,7 @@ const tokenkeep = Command.make("tokenkeep").pipe(
     logout.pipe(Command.provide(Services.either)),
     serve.pipe(Command.provide(Services.local)),
     provider.pipe(Command.provide(Services.local)),
+    key,
     audit.pipe(Command.provide(Services.places)),
   ]),
 )

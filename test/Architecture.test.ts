@@ -56,6 +56,7 @@ describe("src", () => {
       "broker/AccountLockFile.ts",
       "broker/BrokerConfigEnv.ts",
       "broker/ProcessId.ts",
+      "broker/UsageFile.ts",
       "cli/Services.ts",
       "cli/Serve.ts",
       "client/HostConnection.ts",
