@@ -2,7 +2,8 @@
 /**
  * The executable: the commands, what they run on, and how the process ends.
  */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { LoginsLost } from "./broker/Accounts.ts"

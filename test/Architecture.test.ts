@@ -71,7 +71,9 @@ describe("src", () => {
     for (const file of files) {
       const text = textOf(file)
       if (file.startsWith("domain/")) assert.notMatch(text, /import \{[^}]*\bEffect\b[^}]*\} from "effect"/, file)
-      const touchesNode = importsOf(file).some((path) => path.startsWith("node:") || path === "@effect/platform-node")
+      const touchesNode = importsOf(file).some(
+        (path) => path.startsWith("node:") || path.startsWith("@effect/platform-node"),
+      )
       if (touchesNode || /\bprocess\./.test(text)) assert.include(edges, file)
     }
   })
@@ -87,6 +89,10 @@ describe("src", () => {
       assert.notMatch(code, /\btry \{|\basync \b|\bDate\.now\b|\bMath\.random\b|\bprocess\.env\b|: any\b/, file)
       assert.notMatch(textOf(file), /TODO|FIXME|@plan|@requirement/, file)
     }
+  })
+
+  it("imports only what it uses of the platform: its index brings in a database client with 600 files", () => {
+    for (const file of files) assert.notInclude(importsOf(file), "@effect/platform-node", file)
   })
 
   it("says the version of the package", () => {

@@ -5,7 +5,7 @@
  * the old one is gone. Every later call says so.
  */
 import { statSync } from "node:fs"
-import { NodeSocket } from "@effect/platform-node"
+import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import {
   Data,
   Deferred,

@@ -34,6 +34,8 @@ export interface Server {
   readonly clock: Clock.Clock
   /** Requests per second and connection; 0 for any number. */
   readonly rateLimit: number
+  /** Says in the log what is wrong; not again and again, because a peer can make it happen again and again. */
+  readonly complain: (message: string, defect?: unknown) => Effect.Effect<void>
   /** Runs at once as far as it can; what is not done when the server ends is interrupted. */
   readonly fork: (work: Effect.Effect<void>) => Fiber.Fiber<void>
 }

@@ -12,7 +12,7 @@ import type { Visitor } from "./Admission.ts"
 import type { Connection } from "./Connection.ts"
 import * as Frame from "./Frame.ts"
 import * as Protocol from "./Protocol.ts"
-import * as RateLimit from "./RateLimit.ts"
+import { Allowance } from "./RateLimit.ts"
 
 /** The peer broke the rules of the wire, or left. */
 export class Hangup extends Data.TaggedError("Hangup")<{ readonly why: string }> {}
@@ -70,7 +70,7 @@ export class Conversation {
   /** Counted until the reply is taken: one that waits for a peer to read takes as much memory as one being made. */
   #busy = 0
   #whenIdle: (() => void) | undefined
-  #bucket: RateLimit.Bucket | undefined
+  readonly #allowance: Allowance
   #weight = 0
   #isTurn = false
   #replies: Array<string> = []
@@ -80,6 +80,7 @@ export class Conversation {
     this.#connection = connection
     this.#visitor = visitor
     this.#version = version
+    this.#allowance = new Allowance(connection.server.rateLimit)
   }
 
   /** Takes frames from the `taken`th on, as many as there is a turn for. */
@@ -194,8 +195,9 @@ export class Conversation {
   }
 
   #work({ op, payload }: Protocol.Request) {
+    const { server } = this.#connection
     const { peer, rights } = this.#visitor
-    return this.#connection.server.handlers.answer(op, payload, rights).pipe(
+    return server.handlers.answer(op, payload, rights).pipe(
       Effect.provideService(CurrentPeer, peer),
       Effect.provideService(Scope.Scope, this.#connection.scope),
       Effect.timeoutOrElse({
@@ -203,10 +205,10 @@ export class Conversation {
         orElse: () => Effect.fail(HostFailure.make({})),
       }),
       Effect.tapError((error) =>
-        Protocol.codes[error._tag] === "INTERNAL_ERROR" ? Effect.logError(error.message) : Effect.void,
+        Protocol.codes[error._tag] === "INTERNAL_ERROR" ? server.complain(error.message) : Effect.void,
       ),
       Effect.catchDefect((defect) =>
-        Effect.andThen(Effect.logError(`Defect in ${printable(op)}`, defect), Effect.fail(HostFailure.make({}))),
+        Effect.andThen(server.complain(`Defect in ${printable(op)}`, defect), Effect.fail(HostFailure.make({}))),
       ),
       Effect.result,
     )
@@ -233,14 +235,10 @@ export class Conversation {
 
   /** For how many milliseconds the next request comes too early. */
   #tooEarly(): number {
-    const { rateLimit } = this.#connection.server
-    if (rateLimit === 0) return 0
     const now = Number(this.#now() / 1_000_000n)
-    const bucket = this.#bucket ?? RateLimit.full(rateLimit, now)
-    const taken = RateLimit.take(bucket, rateLimit, now, 1 + this.#weight)
-    this.#bucket = taken.bucket
+    const cost = 1 + this.#weight
     this.#weight = 0
-    return taken.wait
+    return this.#allowance.take(now, cost) || (this.#visitor.allowance?.take(now, cost) ?? 0)
   }
 
   /** Says something, with all that is said in this turn; false if the peer has fallen behind. */

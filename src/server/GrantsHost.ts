@@ -40,6 +40,7 @@ import * as Handlers from "./Handlers.ts"
 import * as Listener from "./Listener.ts"
 import type { Credentials } from "./PeerCredentials.ts"
 import { Questions } from "./Questions.ts"
+import { Allowance } from "./RateLimit.ts"
 import type { Rights } from "./Rights.ts"
 
 export interface Options {
@@ -62,6 +63,7 @@ interface Live {
   allowedOnce: ReadonlyArray<Grant.Wish>
   refused: ReadonlyArray<Grant.Wish>
   readonly address: string
+  readonly allowance: Allowance
   /** Its socket, and the logins that were begun with it. */
   readonly scope: Scope.Closeable
   /** Those who are connected, by how to tell them to go. */
@@ -70,6 +72,12 @@ interface Live {
 
 /** Connections with one grant at a time: a sandbox that opens more harms itself only. */
 const maximumConnections = 64
+
+/** All connections with one grant together may ask as often as so many of them alone. */
+const connectionsWorth = 4
+
+/** More than a person can oversee, and what fits into one answer. */
+const maximumGrants = 100
 
 /** How often grants are looked at that may have come to their end; whether they have is asked at each request too. */
 const lookingAfter = Schedule.spaced("1 second")
@@ -210,6 +218,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
           peer: Connected({ uid: Option.getOrElse(uidOf(credentials), () => -1), grant: live.grant.id }),
           label: live.grant.label,
           rights: rightsOf(live),
+          allowance: live.allowance,
           whenDismissed: (leave) => {
             live.connected.add(leave)
             return () => live.connected.delete(leave)
@@ -241,6 +250,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
       refused: [],
       address: grant.transport === "tcp" && tcpAddress !== undefined ? tcpAddress : socket,
       scope,
+      allowance: new Allowance(rateLimit * connectionsWorth),
       connected: new Set(),
     }
     yield* Effect.gen(function* () {
@@ -280,6 +290,11 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
     if (transport === "tcp" && tcpAddress === undefined) {
       return yield* InvalidRequest.make({
         detail: "This host has no TCP port for grants. Start it with: tokenkeep serve --tcp 127.0.0.1:0",
+      })
+    }
+    if (grants.size >= maximumGrants) {
+      return yield* InvalidRequest.make({
+        detail: `There are ${maximumGrants} grants already. Revoke some with: tokenkeep grant revoke`,
       })
     }
     const id = Hex.encode(yield* random.randomBytes(4))

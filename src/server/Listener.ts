@@ -41,7 +41,7 @@ export const listen = Effect.fnUntraced(function* (endpoint: Endpoint, options: 
   const audit = yield* Audit
   const clock = yield* Clock.Clock
   const fork = yield* FiberSet.runtime(yield* FiberSet.make<void>())<never>()
-  const shared = { ...options, audit, clock, fork }
+  const shared = { ...options, audit, clock, fork, complain: yield* makeComplain }
 
   const open = new Map<NetSocket, Connection>()
   const allGone = yield* Deferred.make<void>()
@@ -82,6 +82,25 @@ export const listen = Effect.fnUntraced(function* (endpoint: Endpoint, options: 
   return address === null
     ? ""
     : `tcp://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`
+})
+
+/** The same complaint is made once in this time. */
+const complaintInterval = Duration.toMillis("10 seconds")
+
+/** Different complaints that are remembered. */
+const maximumComplaints = 100
+
+const makeComplain = Effect.map(Clock.Clock, (clock) => {
+  const made = new Map<string, number>()
+  return (message: string, ...details: ReadonlyArray<unknown>) =>
+    Effect.suspend(() => {
+      const now = clock.currentTimeMillisUnsafe()
+      const before = made.get(message)
+      if (before !== undefined && Math.abs(now - before) < complaintInterval) return Effect.void
+      if (made.size >= maximumComplaints) made.clear()
+      made.set(message, now)
+      return Effect.logError(message, ...details)
+    })
 })
 
 const lineOf = (socket: NetSocket): Line => ({

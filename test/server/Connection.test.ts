@@ -77,6 +77,7 @@ const connect = Effect.fnUntraced(function* (options: Options) {
     audit: yield* Audit,
     clock: yield* Clock.Clock,
     rateLimit: options.rateLimit ?? 1000,
+    complain: Effect.logError,
     fork: yield* FiberSet.runtime(yield* FiberSet.make<void>())<never>(),
   }
   const connection = new Connection(server, peer.line, Option.none())
