@@ -24,15 +24,16 @@ const close = Effect.fnUntraced(function* ({ startsPrograms }: { readonly starts
     return yield* Effect.logDebug("This operating system has no means to close the memory of a process to others.")
   }
   const { errno, library } = yield* CLibrary.open
-  const attempt = (what: string, call: () => number) =>
+  const attempt = (call: () => number) =>
     Effect.try(() => (call() === 0 ? undefined : `error ${errno()} of the system`)).pipe(
       Effect.orElseSucceed(() => "the C library has no call for it"),
-      Effect.flatMap((why) =>
-        why === undefined ? Effect.void : Effect.logWarning(`${what} was not possible: ${why}. All else works.`),
-      ),
+    )
+  const attempted = (what: string, call: () => number) =>
+    Effect.flatMap(attempt(call), (why) =>
+      why === undefined ? Effect.void : Effect.logWarning(`${what} was not possible: ${why}. All else works.`),
     )
   if (platform === "linux") {
-    yield* attempt("Closing the memory of this process to other programs", () =>
+    yield* attempted("Closing the memory of this process to other programs", () =>
       // Nobody but root can trace it, or open what /proc has of it; and the kernel writes no core of it.
       library.func("int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)")(
         PR_SET_DUMPABLE,
@@ -45,12 +46,12 @@ const close = Effect.fnUntraced(function* ({ startsPrograms }: { readonly starts
   }
   // A program that is started for the person gets what the person's shell would give it.
   if (startsPrograms) return
-  yield* attempt("Forbidding cores, which are files of memory after a crash,", () =>
+  yield* attempted("Forbidding cores, which are files of memory after a crash,", () =>
     library.func("int setrlimit(int, const void *)")(RLIMIT_CORE, nothing),
   )
   if (platform === "linux") {
-    // Node has done so to all that it opened, and to the lowest of those that it was given.
-    yield* attempt("Keeping descriptors from programs that are started", () =>
+    // Node has done so to all that it opened, and to the lowest of those that it was given; old kernels can do no more.
+    yield* attempt(() =>
       library.func("int close_range(unsigned int, unsigned int, int)")(
         descriptors.first,
         descriptors.last,
