@@ -6,6 +6,7 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { LoginsLost } from "./broker/Accounts.ts"
+import { approve } from "./cli/Approve.ts"
 import { audit } from "./cli/Audit.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as Services from "./cli/Services.ts"
@@ -27,6 +28,7 @@ const tokenkeep = Command.make("tokenkeep").pipe(
     logout.pipe(Command.provide(Services.either)),
     serve.pipe(Command.provide(Services.local)),
     provider.pipe(Command.provide(Services.local)),
+    approve.pipe(Command.provide(Services.places)),
     audit.pipe(Command.provide(Services.places)),
   ]),
 )

@@ -13,6 +13,7 @@ import * as GrantsHost from "../server/GrantsHost.ts"
 import { PeerCredentials } from "../server/PeerCredentials.ts"
 import { Questions } from "../server/Questions.ts"
 import { UnixServer } from "../server/UnixServer.ts"
+import * as AskPerson from "./AskPerson.ts"
 import { HostAndPort } from "./HostAndPort.ts"
 
 export const serve = Command.make(
@@ -49,11 +50,20 @@ export const serve = Command.make(
       uid,
       rateLimit,
       ...(Option.isSome(tcp) && { tcp: tcp.value }),
-    }).pipe(Layer.provide(ask ? Questions.layer : Questions.layerOff))
+    })
+    const asking = ask
+      ? Layer.effectDiscard(
+          AskPerson.run.pipe(
+            // As if the terminal had said so itself.
+            Effect.catchTag("ServerStopped", () => Effect.sync(() => process.kill(process.pid, "SIGINT"))),
+            Effect.forkScoped,
+          ),
+        ).pipe(Layer.provideMerge(Questions.layer))
+      : Questions.layerOff
 
     const host = Layer.unwrap(
       Effect.map(GrantOperations.make, (operations) => UnixServer.layer({ path, rateLimit, operations })),
-    ).pipe(Layer.provide(Admission.layerUser(uid)), Layer.provideMerge(grants))
+    ).pipe(Layer.provide(Admission.layerUser(uid)), Layer.provideMerge(grants), Layer.provide(asking))
 
     const announce = Layer.effectDiscard(
       Effect.flatMap(UnixServer, (server) =>
