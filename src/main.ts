@@ -7,6 +7,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { LoginsLost } from "./broker/Accounts.ts"
+import { approve } from "./cli/Approve.ts"
 import { audit } from "./cli/Audit.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as Services from "./cli/Services.ts"
@@ -30,6 +31,7 @@ const tokenkeep = Command.make("tokenkeep").pipe(
     serve.pipe(Command.provide(Services.local)),
     provider.pipe(Command.provide(Services.local)),
     key,
+    approve.pipe(Command.provide(Services.places)),
     audit.pipe(Command.provide(Services.places)),
   ]),
 )

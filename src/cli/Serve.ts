@@ -14,6 +14,7 @@ import { PeerCredentials } from "../server/PeerCredentials.ts"
 import { Questions } from "../server/Questions.ts"
 import * as Systemd from "../server/Systemd.ts"
 import { UnixServer } from "../server/UnixServer.ts"
+import * as AskPerson from "./AskPerson.ts"
 import { HostAndPort } from "./HostAndPort.ts"
 import { UsageError } from "./UsageError.ts"
 
@@ -58,7 +59,16 @@ export const serve = Command.make(
       uid,
       rateLimit,
       ...(Option.isSome(tcp) && { tcp: tcp.value }),
-    }).pipe(Layer.provide(ask ? Questions.layer : Questions.layerOff))
+    })
+    const asking = ask
+      ? Layer.effectDiscard(
+          AskPerson.run.pipe(
+            // As if the terminal had said so itself.
+            Effect.catchTag("ServerStopped", () => Effect.sync(() => process.kill(process.pid, "SIGINT"))),
+            Effect.forkScoped,
+          ),
+        ).pipe(Layer.provideMerge(Questions.layer))
+      : Questions.layerOff
 
     const host = Layer.unwrap(
       Effect.map(GrantOperations.make, (operations) =>
@@ -69,7 +79,7 @@ export const serve = Command.make(
           ...(Option.isSome(systemd.inherited) && { inherited: systemd.inherited.value.descriptor }),
         }),
       ),
-    ).pipe(Layer.provide(Admission.layerUser(uid)), Layer.provideMerge(grants))
+    ).pipe(Layer.provide(Admission.layerUser(uid)), Layer.provideMerge(grants), Layer.provide(asking))
 
     const announce = Layer.effectDiscard(
       Effect.gen(function* () {

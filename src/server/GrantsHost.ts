@@ -17,6 +17,7 @@ import {
   Schedule,
   Schema,
   Scope,
+  Semaphore,
   Struct,
 } from "effect"
 import { Digest, Mac, SecureRandom } from "effect/crypto"
@@ -62,6 +63,15 @@ interface Live {
   /** What a person allowed for one request, or does not want to be asked again. */
   allowedOnce: ReadonlyArray<Grant.Wish>
   refused: ReadonlyArray<Grant.Wish>
+  /** Logins that a person allowed once, and that may be brought to their end. */
+  begun: ReadonlyArray<Grant.Wish>
+  /** How often it was edited: what was taken before is not given back after. */
+  edition: number
+  /** Uses that were taken, and may be given back. */
+  usesUnderWay: number
+  /** What it is on disk and in memory changes in steps, one after the other. */
+  readonly changing: Semaphore.Semaphore
+  isEnded: boolean
   readonly address: string
   readonly allowance: Allowance
   /** Its socket, and the logins that were begun with it. */
@@ -104,6 +114,16 @@ const isShown = ({ capabilityHash }: Grant.Grant, shown: Option.Option<Uint8Arra
     Option.exists(Result.getSuccess(Hex.decode(capabilityHash)), (known) => Mac.timingSafeEqual(known, hash)),
   )
 
+/** What can never be, said when it is asked for. */
+const check = (transport: Grant.PublicGrant["transport"], { uids }: Grant.Terms) =>
+  transport === "tcp" && uids !== "any"
+    ? Effect.fail(
+        InvalidRequest.make({
+          detail: "Over TCP nobody can say which user connects. Grant it to any, with --uid any.",
+        }),
+      )
+    : Effect.void
+
 const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Options) {
   const { grantsDirectory } = yield* BrokerConfig
   const files = yield* PrivateFile.make
@@ -123,6 +143,11 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
 
   const isOver = ({ grant }: Live) => Grant.isOver(grant, clock.currentTimeMillisUnsafe())
 
+  /** Whether it is over, and nobody is at work with its last use. */
+  const isDone = ({ grant, usesUnderWay }: Live) =>
+    Grant.isOver(usesUnderWay === 0 ? grant : Struct.omit(grant, ["usesLeft"]), clock.currentTimeMillisUnsafe())
+
+  const socketOf = (id: string) => paths.join(folder, id, "broker.sock")
   const fileOf = (id: string) => paths.join(grantsDirectory, `${id}.json`)
 
   const save = Effect.fnUntraced(function* (address: string, grant: Grant.Grant) {
@@ -131,12 +156,36 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
   })
 
   /** Changes a grant, on disk first: what a person was told must be so after the next start too. */
-  const change = Effect.fnUntraced(function* (live: Live, next: (grant: Grant.Grant) => Grant.Grant) {
-    yield* save(live.address, next(live.grant))
+  const write = Effect.fnUntraced(function* (live: Live, grant: Grant.Grant) {
+    // Its file is gone, and must not come back.
+    if (live.isEnded) return
+    yield* save(live.address, grant)
     const added = live.terms.approved.filter((wish) => !has(live.grant.approved, wish))
-    live.grant = next(live.grant)
-    live.terms = { ...live.grant, approved: [...live.grant.approved, ...added] }
-  }, Effect.uninterruptible)
+    live.grant = grant
+    live.terms = { ...grant, approved: [...grant.approved, ...added] }
+  })
+
+  const change = (live: Live, next: (grant: Grant.Grant) => Grant.Grant) =>
+    Effect.suspend(() => write(live, next(live.grant))).pipe(live.changing.withPermit, Effect.uninterruptible)
+
+  /** Takes a use, and returns how to give it back, or that it was used. */
+  const takeUse = Effect.fnUntraced(function* (live: Live) {
+    const { edition, grant } = live
+    if (grant.usesLeft === 0 || live.isEnded) return yield* Unauthorized.make({})
+    yield* write(live, Grant.countUses(grant, -1))
+    live.usesUnderWay++
+    const giveBack = Effect.suspend(() =>
+      edition === live.edition ? write(live, Grant.countUses(live.grant, 1)) : Effect.void,
+    ).pipe(
+      live.changing.withPermit,
+      Effect.catch((error) => Effect.logError(error.message)),
+    )
+    return (isUsed: boolean) =>
+      Effect.ensuring(
+        isUsed ? Effect.void : giveBack,
+        Effect.sync(() => live.usesUnderWay--),
+      )
+  })
 
   /** Does what a person said. */
   const settle = (live: Live, wish: Grant.Wish) =>
@@ -151,6 +200,12 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
       }
     })
 
+  /** A login is more than one request. */
+  const noteBegun = (live: Live, wish: Grant.Wish) => {
+    const isLogin = wish._tag === "Account" && wish.permission === "login"
+    if (isLogin && !Grant.permits(live.terms, wish) && !has(live.begun, wish)) live.begun = [...live.begun, wish]
+  }
+
   const demand = Effect.fnUntraced(function* (live: Live, wish: Grant.Wish) {
     if (isOver(live)) return yield* Forbidden.make({})
     if (Grant.permits(live.terms, wish)) return
@@ -159,38 +214,37 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
         live.allowedOnce.findIndex((other) => Equal.equals(other, wish)),
         1,
       )
-      return
+      return noteBegun(live, wish)
     }
     const { id, label } = live.grant
     const isAllowed =
       !has(live.refused, wish) && (yield* questions.ask({ grant: { id, label }, wish, settle: settle(live, wish) }))
-    if (!isAllowed || isOver(live)) return yield* Forbidden.make({})
+    // Whoever edits the grant instead of answering has answered too.
+    if (isOver(live) || !(isAllowed || Grant.permits(live.terms, wish))) return yield* Forbidden.make({})
+    noteBegun(live, wish)
   })
 
   const rightsOf = (live: Live): Rights => ({
     isRestricted: true,
     mayNow: (wish) => live.grant.usesLeft === undefined && !isOver(live) && Grant.permits(live.terms, wish),
     demand: (wish) => demand(live, wish),
+    demandStill: (wish) =>
+      Effect.suspend(() =>
+        !isOver(live) && (Grant.permits(live.terms, wish) || has(live.begun, wish))
+          ? Effect.void
+          : Effect.fail(Forbidden.make({})),
+      ),
     sees: (account) => Grant.sees(live.terms, account),
     seesProvider: (name) => Grant.seesProvider(live.terms, name),
     seesApiKey: (name) => Grant.permits(live.terms, { _tag: "ApiKey", name }),
     whenOver: (work) => Scope.addFinalizer(live.scope, work),
     counted: <A, E>(work: Effect.Effect<A, E>, hasHandedOut: (result: A) => boolean) =>
       Effect.suspend((): Effect.Effect<A, E | Unauthorized | StoreUnavailable> => {
-        const { usesLeft } = live.grant
-        if (usesLeft === undefined) return work
-        if (usesLeft === 0) return Effect.fail(Unauthorized.make({}))
-        const giveBack = Effect.catch(
-          change(live, (grant) => Grant.countUses(grant, 1)),
-          (error) => Effect.logError(error.message),
-        )
+        if (live.grant.usesLeft === undefined) return work
         // Counted before it is out: what was handed out twice after a crash would be once too often.
         return Effect.uninterruptibleMask((restore) =>
-          Effect.andThen(
-            change(live, (grant) => Grant.countUses(grant, -1)),
-            Effect.onExit(restore(work), (exit) =>
-              Exit.isSuccess(exit) && hasHandedOut(exit.value) ? Effect.void : giveBack,
-            ),
+          Effect.flatMap(live.changing.withPermit(takeUse(live)), (settleUse) =>
+            Effect.onExit(restore(work), (exit) => settleUse(Exit.isSuccess(exit) && hasHandedOut(exit.value))),
           ),
         )
       }),
@@ -204,9 +258,11 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
   const uidOf = Option.map(({ uid }: Credentials) => uid)
 
   /** Lets in whoever may use one of these grants. */
-  const admissionTo = (label: string, candidates: () => ReadonlyArray<Live>) =>
+  const admissionTo = (label: () => string, candidates: () => ReadonlyArray<Live>) =>
     Admission.of({
-      label,
+      get label() {
+        return label()
+      },
       hears: (credentials) => candidates().some(({ grant }) => Grant.admits(grant, uidOf(credentials))),
       admit: Effect.fnUntraced(function* (credentials, capability) {
         const shown = Option.isSome(capability) ? Option.some(yield* hashOf(capability.value)) : Option.none()
@@ -216,7 +272,9 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
         if (live === undefined) return yield* Unauthorized.make({})
         return {
           peer: Connected({ uid: Option.getOrElse(uidOf(credentials), () => -1), grant: live.grant.id }),
-          label: live.grant.label,
+          get label() {
+            return live.grant.label
+          },
           rights: rightsOf(live),
           allowance: live.allowance,
           whenDismissed: (leave) => {
@@ -234,7 +292,12 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
 
   const overTcp = () => [...grants.values()].filter(({ grant }) => grant.transport === "tcp")
   const tcpAddress =
-    tcp === undefined ? undefined : yield* listen(Listener.Endpoint.Tcp(tcp), admissionTo("tcp", overTcp))
+    tcp === undefined
+      ? undefined
+      : yield* listen(
+          Listener.Endpoint.Tcp(tcp),
+          admissionTo(() => "tcp", overTcp),
+        )
 
   if (tcpAddress !== undefined) yield* Effect.logInfo(`Grants made with --tcp are served at ${tcpAddress}.`)
 
@@ -248,6 +311,11 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
       terms: grant,
       allowedOnce: [],
       refused: [],
+      begun: [],
+      edition: 0,
+      usesUnderWay: 0,
+      changing: yield* Semaphore.make(1),
+      isEnded: false,
       address: grant.transport === "tcp" && tcpAddress !== undefined ? tcpAddress : socket,
       scope,
       allowance: new Allowance(rateLimit * connectionsWorth),
@@ -260,7 +328,10 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
         const endpoint = Listener.Endpoint.Path({ path: socket, forOthers: isForOthers(grant) })
         yield* listen(
           endpoint,
-          admissionTo(grant.label, () => [live]),
+          admissionTo(
+            () => live.grant.label,
+            () => [live],
+          ),
         )
       }
       yield* save(live.address, grant)
@@ -282,8 +353,12 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
 
   const end = Effect.fnUntraced(function* (live: Live) {
     // First, so that it does not come back if this process is killed now.
-    if (live.grant.isKept) yield* files.remove(fileOf(live.grant.id))
+    const removed = yield* Effect.suspend(() => {
+      live.isEnded = true
+      return live.grant.isKept ? files.remove(fileOf(live.grant.id)) : Effect.void
+    }).pipe(live.changing.withPermit, Effect.result)
     yield* close(live)
+    return yield* Effect.fromResult(removed)
   }, Effect.uninterruptible)
 
   const add = Effect.fn("Grants.add")(function* ({ hasCapability, isKept, terms, transport }: NewGrant) {
@@ -297,6 +372,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
         detail: `There are ${maximumGrants} grants already. Revoke some with: tokenkeep grant revoke`,
       })
     }
+    yield* check(transport, terms)
     const id = Hex.encode(yield* random.randomBytes(4))
     const capability =
       hasCapability || transport === "tcp"
@@ -311,7 +387,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
         createdAt: yield* DateTime.now,
         ...(Option.isSome(capability) && { capabilityHash: Hex.encode(yield* hashOf(capability.value)) }),
       },
-      paths.join(folder, id, "broker.sock"),
+      socketOf(id),
     ).pipe(
       Effect.catchTag("SocketUnavailable", (error) =>
         Effect.andThen(Effect.logError(error.message), Effect.fail(HostFailure.make({}))),
@@ -326,37 +402,44 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
       return live === undefined ? Effect.fail(GrantNotFound.make({ id })) : Effect.succeed(live)
     })
 
-  /** Puts the grants to work again that were kept by a host at the same place. */
-  const restore = Effect.gen(function* () {
-    const names = yield* files.list(grantsDirectory, "File")
-    for (const name of names.filter((file) => file.endsWith(".json"))) {
-      const path = paths.join(grantsDirectory, name)
-      const content = yield* files.read(path)
-      const file = Option.flatMap(content, decodeFile)
-      if (Option.isNone(file)) {
-        yield* Effect.logWarning(`The grant in ${path} cannot be understood. It was left as it is, and is not at work.`)
-        continue
-      }
-      const { grant, socket } = file.value
-      const isElsewhere = grant.transport === "unix" && !socket.startsWith(`${folder}/`)
-      if (isElsewhere || (grant.transport === "tcp" && tcpAddress === undefined)) continue
-      if (Grant.isOver(grant, clock.currentTimeMillisUnsafe())) yield* files.remove(path)
-      else yield* Effect.catchTag(open(grant, socket), "SocketUnavailable", (error) => Effect.logError(error.message))
+  /** Puts a grant to work again that was kept by a host at the same place. */
+  const restoreOne = Effect.fnUntraced(function* (name: string) {
+    const path = paths.join(grantsDirectory, name)
+    const content = yield* files.read(path)
+    if (Option.isNone(content)) return
+    const file = Option.filter(decodeFile(content.value), ({ grant }) => path === fileOf(grant.id))
+    if (Option.isNone(file)) {
+      return yield* Effect.logWarning(
+        `The grant in ${path} cannot be understood. It was left as it is, and is not at work.`,
+      )
     }
-  }).pipe(Effect.catch((error) => Effect.logError(error.message)))
+    const { grant, socket } = file.value
+    const isElsewhere = grant.transport === "unix" && socket !== socketOf(grant.id)
+    if (isElsewhere || (grant.transport === "tcp" && tcpAddress === undefined)) return
+    if (Grant.isOver(grant, clock.currentTimeMillisUnsafe())) yield* files.remove(path)
+    else yield* open(grant, socket)
+  })
+
+  const logged = Effect.catch((error: { readonly message: string }) => Effect.logError(error.message))
+
+  const restore = Effect.flatMap(files.list(grantsDirectory, "File"), (names) =>
+    Effect.forEach(
+      names.filter((file) => file.endsWith(".json")),
+      (name) => logged(restoreOne(name)),
+      { discard: true },
+    ),
+  ).pipe(logged)
 
   yield* Effect.addFinalizer(() =>
-    Effect.forEach([...grants.values()], (live) => (live.grant.isKept ? close(live) : end(live)), {
+    Effect.forEach([...grants.values()], (live) => (live.grant.isKept ? close(live) : logged(end(live))), {
       concurrency: "unbounded",
       discard: true,
-    }).pipe(Effect.catch((error) => Effect.logError(error.message))),
+    }),
   )
   yield* restore
-  yield* Effect.suspend(() => Effect.forEach([...grants.values()].filter(isOver), end, { discard: true })).pipe(
-    Effect.catch((error) => Effect.logError(error.message)),
-    Effect.repeat(lookingAfter),
-    Effect.forkScoped,
-  )
+  yield* Effect.suspend(() =>
+    Effect.forEach([...grants.values()].filter(isDone), (live) => logged(end(live)), { discard: true }),
+  ).pipe(Effect.repeat(lookingAfter), Effect.forkScoped)
 
   return Grants.of({
     add,
@@ -364,7 +447,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
       Effect.acquireRelease(add(grant), ({ id }) =>
         Effect.suspend(() => {
           const live = grants.get(id)
-          return live === undefined ? Effect.void : Effect.catch(end(live), (error) => Effect.logError(error.message))
+          return live === undefined ? Effect.void : logged(end(live))
         }),
       ),
     list: Effect.sync(() =>
@@ -381,12 +464,16 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
           detail: "The socket of this grant was made for your own user only. Make a new grant for other users.",
         })
       }
+      yield* check(live.grant.transport, terms)
       const isSameUsers = Equal.equals(terms.uids, live.grant.uids)
       yield* change(live, (grant) => ({ ...Struct.omit(grant, ["expiresAt", "usesLeft"]), ...terms }))
       // What a person has just written down replaces what was said to single questions.
       live.terms = live.grant
       live.refused = []
       live.allowedOnce = []
+      live.begun = []
+      live.edition++
+      yield* questions.forget(id)
       if (!isSameUsers) dismiss(live)
     }),
     revoke: Effect.fn("Grants.revoke")(function* (id) {

@@ -143,7 +143,7 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
   const begun = new Map<string, Account.AccountKey>()
   const mayGoOn = (sessionId: string, rights: Rights) => {
     const account = begun.get(sessionId)
-    return account === undefined ? Effect.void : rights.demand(on("login", account))
+    return account === undefined ? Effect.void : rights.demandStill(on("login", account))
   }
 
   const handOut = (

@@ -36,7 +36,7 @@ const isRecent = (now: DateTime.Utc) => (asked: DateTime.Utc) =>
 export class Questions extends Context.Service<
   Questions,
   {
-    /** Asks, and waits a while. Whether the person said yes. */
+    /** Asks, and waits a while. Whether the person said yes; `once` is for one of those who wait. */
     readonly ask: (asker: Asker) => Effect.Effect<boolean>
     /** The open questions, oldest first. */
     readonly list: Effect.Effect<ReadonlyArray<Question>>
@@ -45,6 +45,8 @@ export class Questions extends Context.Service<
     readonly forget: (grant: string) => Effect.Effect<void>
     /** Questions from now on, as they are asked. */
     readonly asked: Effect.Effect<PubSub.Subscription<Question>, never, Scope.Scope>
+    /** Returns when a question is not open any more. */
+    readonly closed: (id: string) => Effect.Effect<void>
   }
 >()("tokenkeep/server/Questions") {
   /** Nobody is asked: the answer is no. */
@@ -56,6 +58,7 @@ export class Questions extends Context.Service<
       decide: (id) => Effect.fail(QuestionNotFound.make({ id })),
       forget: () => Effect.void,
       asked: Effect.flatMap(PubSub.unbounded<Question>(), PubSub.subscribe),
+      closed: () => Effect.void,
     }),
   )
 
@@ -67,9 +70,11 @@ export class Questions extends Context.Service<
 
       interface Open {
         readonly question: Question
-        readonly answer: Deferred.Deferred<boolean>
+        readonly answer: Deferred.Deferred<Decision>
         readonly settle: Asker["settle"]
         waiting: number
+        /** Whether one request went on with an answer that is for one. */
+        isSpent: boolean
       }
       const open = new Map<string, Open>()
       /** When each grant has asked lately. */
@@ -80,24 +85,28 @@ export class Questions extends Context.Service<
         for (const [id, { question }] of open) if (!isOpen(question.askedAt)) open.delete(id)
       }
 
+      const newId: Effect.Effect<string> = Effect.suspend(() =>
+        Effect.flatMap(random.randomBytes(2), (bytes) => {
+          const id = Hex.encode(bytes)
+          return open.has(id) ? newId : Effect.succeed(id)
+        }),
+      )
+
       const begin = Effect.fnUntraced(function* ({ grant, settle, wish }: Asker) {
+        const id = yield* newId
         const now = yield* DateTime.now
+        const answer = yield* Deferred.make<Decision>()
         prune(now)
+        // From here to where it is open nothing else runs: two requests at once are one question.
         const ofGrant = [...open.values()].filter(({ question }) => question.grant === grant.id)
         const same = ofGrant.find(({ question }) => Equal.equals(question.wish, wish))
         if (same !== undefined) return same
         const lately = (history.get(grant.id) ?? []).filter(isRecent(now))
         if (ofGrant.length >= maximumOpen || lately.length >= maximumAsked) return undefined
         history.set(grant.id, [...lately, now])
-        const question = {
-          id: Hex.encode(yield* random.randomBytes(2)),
-          grant: grant.id,
-          label: grant.label,
-          wish,
-          askedAt: now,
-        }
-        const begun: Open = { question, answer: yield* Deferred.make<boolean>(), settle, waiting: 0 }
-        open.set(question.id, begun)
+        const question = { id, grant: grant.id, label: grant.label, wish, askedAt: now }
+        const begun: Open = { question, answer, settle, waiting: 0, isSpent: false }
+        open.set(id, begun)
         yield* PubSub.publish(published, question)
         return begun
       })
@@ -106,10 +115,15 @@ export class Questions extends Context.Service<
         Effect.acquireUseRelease(
           Effect.sync(() => asked.waiting++),
           () =>
-            Effect.timeoutOrElse(Deferred.await(asked.answer), {
-              duration: patience,
-              orElse: () => Effect.succeed(false),
-            }),
+            Deferred.await(asked.answer).pipe(
+              Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed("no" as const) }),
+              Effect.map((decision) => {
+                if (decision !== "once") return decision !== "no"
+                const isFirst = !asked.isSpent
+                asked.isSpent = true
+                return isFirst
+              }),
+            ),
           () => Effect.sync(() => asked.waiting--),
         )
 
@@ -126,17 +140,24 @@ export class Questions extends Context.Service<
           if (asked === undefined) return yield* QuestionNotFound.make({ id })
           open.delete(id)
           yield* asked.settle(decision, asked.waiting > 0)
-          yield* Deferred.succeed(asked.answer, decision !== "no")
+          yield* Deferred.succeed(asked.answer, decision)
           return asked.question
-        }),
+        }, Effect.uninterruptible),
         forget: (grant) =>
           Effect.suspend(() => {
             history.delete(grant)
             const mine = [...open.values()].filter(({ question }) => question.grant === grant)
             for (const { question } of mine) open.delete(question.id)
-            return Effect.forEach(mine, ({ answer }) => Deferred.succeed(answer, false), { discard: true })
+            return Effect.forEach(mine, ({ answer }) => Deferred.succeed(answer, "no"), { discard: true })
           }),
         asked: PubSub.subscribe(published),
+        closed: (id) =>
+          Effect.flatMap(DateTime.now, (now) => {
+            const asked = open.get(id)
+            if (asked === undefined) return Effect.void
+            const end = DateTime.addDuration(asked.question.askedAt, lifetime)
+            return Deferred.await(asked.answer).pipe(Effect.timeoutOption(DateTime.distance(now, end)), Effect.asVoid)
+          }),
       })
     }),
   )

@@ -14,6 +14,8 @@ export interface Rights {
   readonly mayNow: (wish: Wish) => boolean
   /** Fails unless it may; a person may be asked meanwhile. */
   readonly demand: (wish: Wish) => Effect.Effect<void, Forbidden>
+  /** Fails unless it may go on with what it has begun, by what was granted then or since. Nobody is asked. */
+  readonly demandStill: (wish: Wish) => Effect.Effect<void, Forbidden>
   /** Whether the peer may know of an account, a provider, an API key. */
   readonly sees: (account: AccountKey) => boolean
   readonly seesProvider: (name: string) => boolean
@@ -32,6 +34,7 @@ export const everything: Rights = {
   isRestricted: false,
   mayNow: () => true,
   demand: () => Effect.void,
+  demandStill: () => Effect.void,
   sees: () => true,
   seesProvider: () => true,
   seesApiKey: () => true,
