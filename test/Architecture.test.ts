@@ -55,6 +55,8 @@ describe("src", () => {
     const edges = [
       "broker/AccountLockFile.ts",
       "broker/BrokerConfigEnv.ts",
+      "broker/FileReading.ts",
+      "broker/KernelLock.ts",
       "broker/ProcessId.ts",
       "broker/UsageFile.ts",
       "cli/ProcessHygiene.ts",
@@ -64,9 +66,10 @@ describe("src", () => {
       "main.ts",
       "oauth/LoopbackListenerNode.ts",
       "server/AuditFile.ts",
+      "server/Listener.ts",
       "server/PeerCredentials.ts",
+      "server/SocketPath.ts",
       "server/Systemd.ts",
-      "server/UnixServer.ts",
       "testing/ScriptedServer.ts",
       "testing/main.ts",
     ]

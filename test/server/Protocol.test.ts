@@ -100,6 +100,7 @@ describe("the codes of errors", () => {
       Unauthorized: "UNAUTHORIZED",
       PeerMismatch: "UNAUTHORIZED",
       TokenNotFound: "NOT_FOUND",
+      ApiKeyNotFound: "NOT_FOUND",
       GrantNotFound: "NOT_FOUND",
       QuestionNotFound: "NOT_FOUND",
       RateLimited: "RATE_LIMITED",
