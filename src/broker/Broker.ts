@@ -105,7 +105,7 @@ export class Broker extends Context.Service<
     readonly listProviders: Effect.Effect<ReadonlyArray<string>, CallError>
     /** The buckets of a provider in which somebody is logged in. */
     readonly listBuckets: (provider: string) => Effect.Effect<ReadonlyArray<string>, CallError>
-    /** How often the account's token was asked for over a socket. */
+    /** How often the account's token was asked for over a socket; what another process serves shows half a minute later. */
     readonly bucketStats: (account: AccountKey) => Effect.Effect<BucketStats, TokenNotFound | CallError>
     /** An API key. Keys are set and removed on the host only, with `ApiKeys`. */
     readonly getApiKey: (name: string) => Effect.Effect<Redacted.Redacted, ApiKeyNotFound | CallError>

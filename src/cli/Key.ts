@@ -47,7 +47,7 @@ const typed = Effect.fnUntraced(function* (name: string) {
       ...terminal,
       display: (text) => Stream.run(Stream.make(text), stdio.stderr({ endOnDone: false })),
     }),
-    Effect.catchTag("QuitError", () => Effect.interrupt),
+    Effect.catchTag("QuitError", () => Effect.andThen(Console.error("\nThe key was not set."), Effect.interrupt)),
   )
 })
 
