@@ -50,7 +50,7 @@ export interface RawPeer {
   readonly ended: Promise<void>
 }
 
-/** Connects. With `reads: false` nothing is ever taken from the kernel. */
+/** Connects to a path, or `tcp://host:port`. With `reads: false` nothing is ever taken from the kernel. */
 export const open = (path: string, { reads = true } = {}): Promise<RawPeer> => {
   const { promise, reject, resolve } = Promise.withResolvers<RawPeer>()
   const ended = Promise.withResolvers<void>()
@@ -64,7 +64,9 @@ export const open = (path: string, { reads = true } = {}): Promise<RawPeer> => {
     ended.resolve()
     notice()
   }
-  const socket = connect({ path, allowHalfOpen: true })
+  const [, host, port] = /^tcp:\/\/(.+):(\d+)$/.exec(path) ?? []
+  const where = host === undefined ? { path } : { host, port: Number(port) }
+  const socket = connect({ ...where, allowHalfOpen: true })
   socket.on("error", (error) => {
     reject(error)
     over()
