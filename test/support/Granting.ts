@@ -6,6 +6,7 @@ import { NodeServices } from "@effect/platform-node"
 import { Context, DateTime, Effect, Layer, Option, Redacted, Schema, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { AccountLock } from "../../src/broker/AccountLock.ts"
+import { ApiKeys } from "../../src/broker/ApiKeys.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import { Providers } from "../../src/broker/Providers.ts"
@@ -82,7 +83,9 @@ export const start = Effect.fnUntraced(function* ({ ask = false, home, rateLimit
   ).pipe(Layer.provide(TokenStore.layerMemory))
   const broker = Layer.unwrap(
     Effect.map(ScriptedProvider, ({ provider }) =>
-      BrokerHost.layerOver(Layer.mergeAll(store, AccountLock.layerMemory, Providers.layerMemory([provider]))),
+      BrokerHost.layerOver(
+        Layer.mergeAll(store, AccountLock.layerMemory, Providers.layerMemory([provider]), ApiKeys.layerMemory),
+      ),
     ),
   )
   const audit = Layer.succeed(Audit, Audit.of({ record: (entry) => void entries.push(entry), mayServe: () => true }))
