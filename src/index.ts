@@ -3,6 +3,8 @@
  *
  * - `Broker`: the service. `BrokerHost.layer` holds the refresh tokens; `BrokerClient.layer` asks a host over a socket.
  * - `Renewal.layer`: renews tokens before they expire, on top of `BrokerHost.layer`.
+ * - `ApiKeys`: sets and removes API keys; what reads them is the `Broker`.
+ * - `Usage`: counts what is asked for over sockets.
  * - `TokenStore`, `AccountLock`, `BrokerHost.layerOver`: to keep tokens elsewhere than in files.
  * - `BrokerConfig`, `BrokerConfigEnv`: what can be set, in the program or in the environment.
  * - `UnixServer.layer`: hands out tokens on a socket, to whom `Admission` lets in and `PeerCredentials` makes known.
@@ -11,6 +13,7 @@
  */
 export { Accounts } from "./broker/Accounts.ts"
 export { AccountLock } from "./broker/AccountLock.ts"
+export { ApiKeys } from "./broker/ApiKeys.ts"
 export { Broker, type InitiatedLogin, type LoginProgress } from "./broker/Broker.ts"
 export { BrokerConfig, type Settings } from "./broker/BrokerConfig.ts"
 export * as BrokerConfigEnv from "./broker/BrokerConfigEnv.ts"
@@ -20,6 +23,7 @@ export { Providers } from "./broker/Providers.ts"
 export { Refresher } from "./broker/Refresher.ts"
 export { Renewal } from "./broker/Renewal.ts"
 export { TokenStore } from "./broker/TokenStore.ts"
+export { Usage } from "./broker/Usage.ts"
 export * as BrokerClient from "./client/BrokerClient.ts"
 export * as AccountKey from "./domain/AccountKey.ts"
 export * as AccountRecord from "./domain/AccountRecord.ts"

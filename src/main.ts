@@ -2,7 +2,8 @@
 /**
  * The executable: the commands, what they run on, and how the process ends.
  */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { LoginsLost } from "./broker/Accounts.ts"
@@ -10,6 +11,7 @@ import { approve } from "./cli/Approve.ts"
 import { audit } from "./cli/Audit.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as Services from "./cli/Services.ts"
+import { key } from "./cli/Key.ts"
 import { login } from "./cli/Login.ts"
 import { logout } from "./cli/Logout.ts"
 import { provider } from "./cli/Provider.ts"
@@ -28,6 +30,7 @@ const tokenkeep = Command.make("tokenkeep").pipe(
     logout.pipe(Command.provide(Services.either)),
     serve.pipe(Command.provide(Services.local)),
     provider.pipe(Command.provide(Services.local)),
+    key,
     approve.pipe(Command.provide(Services.places)),
     audit.pipe(Command.provide(Services.places)),
   ]),

@@ -55,22 +55,30 @@ describe("src", () => {
     const edges = [
       "broker/AccountLockFile.ts",
       "broker/BrokerConfigEnv.ts",
+      "broker/FileReading.ts",
+      "broker/KernelLock.ts",
       "broker/ProcessId.ts",
+      "broker/UsageFile.ts",
+      "cli/ProcessHygiene.ts",
       "cli/Services.ts",
       "cli/Serve.ts",
       "client/HostConnection.ts",
       "main.ts",
       "oauth/LoopbackListenerNode.ts",
       "server/AuditFile.ts",
+      "server/Listener.ts",
       "server/PeerCredentials.ts",
-      "server/UnixServer.ts",
+      "server/SocketPath.ts",
+      "server/Systemd.ts",
       "testing/ScriptedServer.ts",
       "testing/main.ts",
     ]
     for (const file of files) {
       const text = textOf(file)
       if (file.startsWith("domain/")) assert.notMatch(text, /import \{[^}]*\bEffect\b[^}]*\} from "effect"/, file)
-      const touchesNode = importsOf(file).some((path) => path.startsWith("node:") || path === "@effect/platform-node")
+      const touchesNode = importsOf(file).some(
+        (path) => path.startsWith("node:") || path.startsWith("@effect/platform-node"),
+      )
       if (touchesNode || /\bprocess\./.test(text)) assert.include(edges, file)
     }
   })
@@ -86,6 +94,10 @@ describe("src", () => {
       assert.notMatch(code, /\btry \{|\basync \b|\bDate\.now\b|\bMath\.random\b|\bprocess\.env\b|: any\b/, file)
       assert.notMatch(textOf(file), /TODO|FIXME|@plan|@requirement/, file)
     }
+  })
+
+  it("imports only what it uses of the platform: its index brings in a database client with 600 files", () => {
+    for (const file of files) assert.notInclude(importsOf(file), "@effect/platform-node", file)
   })
 
   it("says the version of the package", () => {

@@ -2,7 +2,7 @@
  * The README is true to the letter: its program is compiled and run, its commands are typed, its files exist.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
@@ -62,7 +62,7 @@ describe("the README", () => {
 
   it("lists the operations that there are", () => {
     const handlers = readFileSync(`${root}/src/server/Handlers.ts`, "utf8")
-    const served = [...handlers.matchAll(/^\s*\[?\s*"([a-z]+_[a-z_]+)",/gm)].map(([, op = ""]) => op)
+    const served = [...handlers.matchAll(/\b(?:operation|handOut)\("([a-z]+_[a-z_]+)",/g)].map(([, op = ""]) => op)
     const listed = [...readme.matchAll(/^\| `([a-z_]+)`/gm)].map(([, op = ""]) => op).filter((op) => op !== "cancel")
     assert.sameMembers(listed, served)
     const { expiresAt: _, ...eternal } = { ...tokenOf("x"), extras: {} }
@@ -103,12 +103,18 @@ describe("the README", () => {
       const home = yield* TemporaryHome.make
       const environment = { TOKENKEEP_HOME: home, HOME: home }
       const outputs: Array<string> = []
+      writeFileSync(`${home}/key.txt`, "sk-of-the-readme\n")
       for (const line of blockWith("tokenkeep login").trim().split("\n")) {
-        const [, ...args] = line
+        const [command = "", input = ""] = line.split(" < ")
+        const [, ...args] = command
           .replace("https://id.example", server.issuer)
           .replace("my-client", server.clientId)
           .split(" ")
-        const running = yield* Program.start(args[0] === "login" ? [...args, "--no-browser"] : args, environment)
+        const running = yield* Program.start(
+          args[0] === "login" ? [...args, "--no-browser"] : args,
+          environment,
+          command === line ? [] : ["sh", "-c", `exec "$@" < ${home}/${input}`, "sh"],
+        )
         if (args[0] === "login") {
           const [, url = ""] = yield* Effect.promise(() => running.said("stderr", /open +(\S+)/))
           const [, userCode = ""] = yield* Effect.promise(() => running.said("stderr", /enter +(\S+)/))
@@ -121,6 +127,7 @@ describe("the README", () => {
       assert.match(outputs[1] ?? "", /^example\tdevice\t/)
       assert.match(outputs[3] ?? "", /^\S{20,}\n$/)
       assert.strictEqual(outputs[5], "")
+      assert.strictEqual(outputs[7], "openai\n")
       const path = `${home}/run/host.sock`
       const [serve = ""] = blockWith("tokenkeep serve").trim().split("\n")
       const [, ...args] = serve.replace("/run/user/1000/tokenkeep/host.sock", path).split(" ")

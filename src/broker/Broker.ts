@@ -6,8 +6,10 @@
  */
 import { Context, type Duration, type Effect, type Option, type Redacted } from "effect"
 import type { AccountKey } from "../domain/AccountKey.ts"
+import type { BucketStats } from "../domain/BucketUsage.ts"
 import type {
   AccessDenied,
+  ApiKeyNotFound,
   ExchangeFailed,
   FlowInitiationFailed,
   Forbidden,
@@ -103,5 +105,12 @@ export class Broker extends Context.Service<
     readonly listProviders: Effect.Effect<ReadonlyArray<string>, CallError>
     /** The buckets of a provider in which somebody is logged in. */
     readonly listBuckets: (provider: string) => Effect.Effect<ReadonlyArray<string>, CallError>
+    /** How often the account's token was asked for over a socket; what another process serves shows half a minute later. */
+    readonly bucketStats: (account: AccountKey) => Effect.Effect<BucketStats, TokenNotFound | CallError>
+    /** An API key. Keys are set and removed on the host only, with `ApiKeys`. */
+    readonly getApiKey: (name: string) => Effect.Effect<Redacted.Redacted, ApiKeyNotFound | CallError>
+    readonly hasApiKey: (name: string) => Effect.Effect<boolean, CallError>
+    /** The names of the API keys. */
+    readonly listApiKeys: Effect.Effect<ReadonlyArray<string>, CallError>
   }
 >()("tokenkeep/broker/Broker") {}

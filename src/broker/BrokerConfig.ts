@@ -9,6 +9,10 @@ export interface Settings {
   readonly configFile: string
   /** The folder with one file per account. */
   readonly accountsDirectory: string
+  /** The folder with one file per API key. */
+  readonly keysDirectory: string
+  /** The file with the counts of what was asked for over sockets. */
+  readonly usageFile: string
   /** The folder with the audit log. */
   readonly auditDirectory: string
   /** The folder with the grants that are kept. */
@@ -35,6 +39,8 @@ export class BrokerConfig extends Context.Service<BrokerConfig, Settings>()("tok
   static readonly defaults = (home: string): Settings => ({
     configFile: `${home}/config.json`,
     accountsDirectory: `${home}/accounts`,
+    keysDirectory: `${home}/keys`,
+    usageFile: `${home}/usage.json`,
     auditDirectory: `${home}/audit`,
     grantsDirectory: `${home}/grants`,
     socketPath: `${home}/host.sock`,

@@ -36,6 +36,7 @@ export const layer: Layer.Layer<BrokerConfig, Config.ConfigError | PlatformError
           ...BrokerConfig.defaults(yield* directories.state(app)),
           configFile: join(yield* directories.config(app), "config.json"),
           accountsDirectory: join(yield* directories.data(app), "accounts"),
+          keysDirectory: join(yield* directories.data(app), "keys"),
           socketPath: Option.match(runtime, {
             onNone: () => join(tmpdir(), `${app}-${userInfo().uid}`, "host.sock"),
             onSome: (folder) => join(folder, app, "host.sock"),

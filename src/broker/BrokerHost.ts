@@ -5,8 +5,10 @@ import { DateTime, Deferred, Duration, Effect, Layer, Option, Redacted, type Sco
 import { Digest, SecureRandom } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
+import { statsOf } from "../domain/BucketUsage.ts"
 import {
   AccessDenied,
+  ApiKeyNotFound,
   ExchangeFailed,
   FlowInitiationFailed,
   InvalidRequest,
@@ -28,6 +30,8 @@ import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
 import * as AccountLockFile from "./AccountLockFile.ts"
 import { Accounts } from "./Accounts.ts"
+import { ApiKeys } from "./ApiKeys.ts"
+import * as ApiKeysFile from "./ApiKeysFile.ts"
 import { Broker, type InitiatedLogin } from "./Broker.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { CurrentPeer } from "./CurrentPeer.ts"
@@ -40,6 +44,8 @@ import * as ProvidersFile from "./ProvidersFile.ts"
 import { TokensAtHand } from "./TokensAtHand.ts"
 import { TokenStore } from "./TokenStore.ts"
 import * as TokenStoreFile from "./TokenStoreFile.ts"
+import { Usage } from "./Usage.ts"
+import * as UsageFile from "./UsageFile.ts"
 
 /** How long an answer to `poll` may wait for a provider call that is under way. */
 const pollPatience = Duration.seconds(15)
@@ -60,6 +66,8 @@ export const layerNoDeps = Layer.effect(
     const sessions = yield* Sessions
     const accounts = yield* Accounts
     const providers = yield* Providers
+    const apiKeys = yield* ApiKeys
+    const usage = yield* Usage
     const refresher = yield* Refresher
     const client = yield* OAuthClient
     const listener = yield* LoopbackListener
@@ -285,12 +293,26 @@ export const layerNoDeps = Layer.effect(
         const known = yield* accounts.list
         return known.filter((account) => account.provider === provider).map((account) => account.bucket)
       }),
+
+      bucketStats: Effect.fn("Broker.bucketStats")(function* (account) {
+        if (Option.isNone(yield* accounts.get(account))) return yield* TokenNotFound.make({ account })
+        return statsOf(account.bucket, yield* usage.of(account.provider))
+      }),
+
+      getApiKey: Effect.fn("Broker.getApiKey")(function* (name) {
+        const key = yield* apiKeys.get(name)
+        return Option.isSome(key) ? key.value : yield* ApiKeyNotFound.make({ name })
+      }),
+
+      hasApiKey: (name) => Effect.map(apiKeys.get(name), Option.isSome),
+
+      listApiKeys: apiKeys.list,
     })
   }),
 )
 
 /** The broker over places to keep things in. What is under it is there too, for `Renewal` and for who wants to look. */
-export const layerOver = <E, R>(places: Layer.Layer<TokenStore | AccountLock | Providers, E, R>) =>
+export const layerOver = <E, R>(places: Layer.Layer<TokenStore | AccountLock | Providers | ApiKeys, E, R>) =>
   layerNoDeps.pipe(
     Layer.merge(TokensAtHand.layer),
     Layer.provideMerge(Refresher.layer),
@@ -301,11 +323,21 @@ export const layerOver = <E, R>(places: Layer.Layer<TokenStore | AccountLock | P
   )
 
 /** The broker with its tokens and providers in files, which other processes may share. */
-export const layer = layerOver(Layer.mergeAll(TokenStoreFile.layer, AccountLockFile.layer, ProvidersFile.layer))
+export const layer = layerOver(
+  Layer.mergeAll(TokenStoreFile.layer, AccountLockFile.layer, ProvidersFile.layer, ApiKeysFile.layer, UsageFile.layer),
+)
 
 /** The broker with these providers, and nothing on disk. */
 export const layerMemory = (providers: ReadonlyArray<Provider>) =>
-  layerOver(Layer.mergeAll(TokenStore.layerMemory, AccountLock.layerMemory, Providers.layerMemory(providers)))
+  layerOver(
+    Layer.mergeAll(
+      TokenStore.layerMemory,
+      AccountLock.layerMemory,
+      Providers.layerMemory(providers),
+      ApiKeys.layerMemory,
+      Usage.layerMemory,
+    ),
+  )
 
 const unsuited = (flow: FlowType, use: string) =>
   InvalidRequest.make({ detail: `A ${flow} login does not take this operation; use ${use}.` })

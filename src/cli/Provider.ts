@@ -1,7 +1,7 @@
 /**
  * `provider`: adds, lists and removes providers in the host's configuration.
  */
-import { Config, Console, Effect, Option, Schema } from "effect"
+import { Console, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import { Providers } from "../broker/Providers.ts"
@@ -11,10 +11,13 @@ import { printable } from "../domain/RemoteText.ts"
 import { ProviderRecord } from "../oauth/Provider.ts"
 import { SecureUrl } from "../oauth/SecureUrl.ts"
 import { type FlowName, flowNames, nameOf } from "./FlowName.ts"
+import { onHost } from "./OnHost.ts"
 import { UsageError } from "./UsageError.ts"
 
 const url = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.withSchema(SecureUrl), Flag.optional)
+
+const here = onHost("Providers")
 
 const decodeRecord = Schema.decodeUnknownEffect(ProviderRecord)
 
@@ -58,7 +61,7 @@ const add = Command.make(
     ),
   },
   Effect.fn("provider.add")(function* (input) {
-    yield* onHost
+    yield* here
     const mistake = mistakeIn(input)
     if (mistake !== undefined) return yield* new UsageError({ detail: `The provider was not added. ${mistake}` })
     const providers = yield* Providers
@@ -134,21 +137,11 @@ const mistakeIn = (input: {
   return undefined
 }
 
-/** Providers are the host's: a sandbox that changed its own configuration would change nothing. */
-const onHost = Effect.gen(function* () {
-  const socket = yield* Config.option(Config.NonEmptyString("TOKENKEEP_SOCKET"))
-  if (Option.isSome(socket)) {
-    return yield* new UsageError({
-      detail: "Providers are kept on the host. Type this there, or without TOKENKEEP_SOCKET.",
-    })
-  }
-})
-
 const remove = Command.make(
   "remove",
   { name: Argument.String("name").pipe(Argument.withDescription("What the provider is called")) },
   Effect.fn("provider.remove")(function* ({ name }) {
-    yield* onHost
+    yield* here
     const providers = yield* Providers
     yield* providers.remove(name)
     yield* Console.error(`Removed ${printable(name)}. Its logins stay, but are not refreshed; see: tokenkeep status`)
@@ -159,7 +152,7 @@ const list = Command.make(
   "list",
   {},
   Effect.fn("provider.list")(function* () {
-    yield* onHost
+    yield* here
     const providers = yield* Providers
     const names = yield* providers.list
     if (names.length === 0) yield* Console.error("No provider is configured. Add one with: tokenkeep provider add")

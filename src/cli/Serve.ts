@@ -12,9 +12,11 @@ import * as GrantOperations from "../server/GrantOperations.ts"
 import * as GrantsHost from "../server/GrantsHost.ts"
 import { PeerCredentials } from "../server/PeerCredentials.ts"
 import { Questions } from "../server/Questions.ts"
+import * as Systemd from "../server/Systemd.ts"
 import { UnixServer } from "../server/UnixServer.ts"
 import * as AskPerson from "./AskPerson.ts"
 import { HostAndPort } from "./HostAndPort.ts"
+import { UsageError } from "./UsageError.ts"
 
 export const serve = Command.make(
   "serve",
@@ -42,7 +44,14 @@ export const serve = Command.make(
   Effect.fn("serve")(function* ({ ask, audit, json, rateLimit, socket, tcp }) {
     const { socketPath } = yield* BrokerConfig
     const paths = yield* Path.Path
-    const path = paths.resolve(Option.getOrElse(socket, () => socketPath))
+    const systemd = yield* Systemd.take
+    if (Option.isSome(systemd.inherited) && Option.isSome(socket)) {
+      return yield* new UsageError({ detail: "systemd has opened the socket; start without --socket." })
+    }
+    const path = Option.match(systemd.inherited, {
+      onNone: () => paths.resolve(Option.getOrElse(socket, () => socketPath)),
+      onSome: (inherited) => inherited.path,
+    })
     const uid = process.getuid?.() ?? -1
 
     const grants = GrantsHost.layer({
@@ -62,13 +71,22 @@ export const serve = Command.make(
       : Questions.layerOff
 
     const host = Layer.unwrap(
-      Effect.map(GrantOperations.make, (operations) => UnixServer.layer({ path, rateLimit, operations })),
+      Effect.map(GrantOperations.make, (operations) =>
+        UnixServer.layer({
+          path,
+          rateLimit,
+          operations,
+          ...(Option.isSome(systemd.inherited) && { inherited: systemd.inherited.value.descriptor }),
+        }),
+      ),
     ).pipe(Layer.provide(Admission.layerUser(uid)), Layer.provideMerge(grants), Layer.provide(asking))
 
     const announce = Layer.effectDiscard(
-      Effect.flatMap(UnixServer, (server) =>
-        Console.log(json ? JSON.stringify({ version: 1, socket: server.path }) : `Listening on ${server.path}`),
-      ),
+      Effect.gen(function* () {
+        const server = yield* UnixServer
+        yield* Console.log(json ? JSON.stringify({ version: 1, socket: server.path }) : `Listening on ${server.path}`)
+        yield* Effect.acquireRelease(systemd.notify("READY=1"), () => systemd.notify("STOPPING=1"))
+      }),
     )
     return yield* Layer.launch(
       announce.pipe(

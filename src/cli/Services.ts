@@ -1,18 +1,19 @@
 /**
  * What commands run on: the host's own store, or, where `TOKENKEEP_SOCKET` says so, a host at the other end of a socket.
  */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Config, Effect, Layer, Option } from "effect"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
 import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
 import { LoginStatus } from "./LoginStatus.ts"
+import * as ProcessHygiene from "./ProcessHygiene.ts"
 
 /** Where things are kept on the host, and no broker. */
 export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices.layer))
 
 /** The broker with the refresh tokens, and everything under it. */
-export const local = BrokerHost.layer.pipe(Layer.provideMerge(places))
+export const local = BrokerHost.layer.pipe(Layer.provideMerge(places), Layer.provide(ProcessHygiene.layer))
 
 /** A broker, and what `status` needs. */
 export const either = Layer.unwrap(

@@ -5,8 +5,10 @@ import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Broker, type InitiatedLogin, type LoginProgress, type TokenError } from "../broker/Broker.ts"
 import { orStillGood } from "../broker/StillGood.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
+import type { BucketStats } from "../domain/BucketUsage.ts"
 import {
   AccessDenied,
+  ApiKeyNotFound,
   ExchangeFailed,
   FlowInitiationFailed,
   PeerMismatch,
@@ -31,6 +33,9 @@ import * as HostConnection from "./HostConnection.ts"
 
 const decodeProviders = Schema.decodeUnknownOption(Schema.Struct({ providers: Schema.Array(Schema.String) }))
 const decodeBuckets = Schema.decodeUnknownOption(Schema.Struct({ buckets: Schema.Array(Schema.String) }))
+
+const decodeExists = Schema.decodeUnknownOption(Schema.Struct({ exists: Schema.Boolean }))
+const decodeKeys = Schema.decodeUnknownOption(Schema.Struct({ keys: Schema.Array(Schema.String) }))
 
 /** A broker that asks the host at the socket. Connects at the first call. */
 export const layer = (options: HostConnection.Options): Layer.Layer<Broker> =>
@@ -118,6 +123,26 @@ export const layer = (options: HostConnection.Options): Layer.Layer<Broker> =>
             (data) => Option.map(decodeBuckets(data), (d) => d.buckets),
             {},
           ),
+
+        bucketStats: (account) =>
+          ask<BucketStats, TokenNotFound>("get_bucket_stats", named(account), Protocol.decodeStats, {
+            NOT_FOUND: () => TokenNotFound.make({ account }),
+          }),
+
+        getApiKey: (name) =>
+          ask<Redacted.Redacted, ApiKeyNotFound>("get_api_key", { name }, Protocol.decodeApiKey, {
+            NOT_FOUND: () => ApiKeyNotFound.make({ name }),
+          }),
+
+        hasApiKey: (name) =>
+          ask<boolean, never>("has_api_key", { name }, (data) => Option.map(decodeExists(data), (d) => d.exists), {}),
+
+        listApiKeys: ask<ReadonlyArray<string>, never>(
+          "list_api_keys",
+          {},
+          (data) => Option.map(decodeKeys(data), (d) => d.keys),
+          {},
+        ),
       })
     }),
   )

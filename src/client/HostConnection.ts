@@ -5,7 +5,7 @@
  * the old one is gone. Every later call says so.
  */
 import { statSync } from "node:fs"
-import { NodeSocket } from "@effect/platform-node"
+import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import {
   Data,
   Deferred,
@@ -180,8 +180,8 @@ export const make = Effect.fnUntraced(function* ({
               : lost,
           ),
         )
-      const decoder = Frame.makeDecoder()
-      const frames = Effect.map(pull, (chunks) => Result.all(chunks.map(decoder.push))).pipe(
+      const decoder = new Frame.Decoder()
+      const frames = Effect.map(pull, (chunks) => Result.all(chunks.map((chunk) => decoder.push(chunk)))).pipe(
         Effect.flatMap(Effect.fromResult),
         Effect.map((decoded) => decoded.flat()),
       )

@@ -6,7 +6,8 @@
  */
 import { Schema, SchemaTransformation } from "effect"
 
-const Name = Schema.NonEmptyString.check(
+/** What a thing may be called that a person names. */
+export const Name = Schema.NonEmptyString.check(
   Schema.isMaxLength(200),
   Schema.makeFilter((name) => name.isWellFormed() || "a name must be well-formed Unicode"),
   Schema.makeFilter((name) => !/\p{Cc}/u.test(name) || "a name must not hold control characters"),

@@ -6,7 +6,7 @@
  */
 import { Duration, Schema } from "effect"
 import { AccountKey } from "./AccountKey.ts"
-import { loginCommand } from "./LoginCommand.ts"
+import { keyCommand, loginCommand } from "./LoginCommand.ts"
 import { oneLine, printable } from "./RemoteText.ts"
 
 const sessionId = Schema.String
@@ -175,6 +175,15 @@ export class ProviderNotFound extends Schema.TaggedError<ProviderNotFound>()("Pr
   }
 }
 
+// API keys
+
+/** There is no API key of this name. */
+export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKeyNotFound", { name: Schema.String }) {
+  override get message(): string {
+    return `There is no API key ${printable(this.name)}. Set it, where the host runs, with: ${keyCommand(this.name)}`
+  }
+}
+
 // Requests and rights
 
 /** The request makes no sense: an unknown operation, a missing field, an operation that does not suit the flow. */
@@ -224,9 +233,14 @@ export class Cancelled extends Schema.TaggedError<Cancelled>()("Cancelled", {}) 
 // The host's own trouble
 
 /** A file of ours is there, but what is in it cannot be understood. It is left as it is. */
-export class StoreCorrupt extends Schema.TaggedError<StoreCorrupt>()("StoreCorrupt", { path: Schema.String }) {
+export class StoreCorrupt extends Schema.TaggedError<StoreCorrupt>()("StoreCorrupt", {
+  path: Schema.String,
+  /** The API key that it should hold, if it is none of the accounts' files. */
+  apiKey: Schema.optionalKey(Schema.String),
+}) {
   override get message(): string {
-    return `The file ${oneLine(this.path)} is damaged. It was left as it is; look at it, or move it away and log in again.`
+    const again = this.apiKey === undefined ? "log in again." : `set the key again with: ${keyCommand(this.apiKey)}`
+    return `The file ${oneLine(this.path)} is damaged. It was left as it is; look at it, or move it away and ${again}`
   }
 }
 

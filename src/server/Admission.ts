@@ -5,6 +5,7 @@ import { Context, Effect, Layer, Option, type Redacted } from "effect"
 import { Unauthorized } from "../domain/Errors.ts"
 import { Connected, type Peer } from "../domain/Peer.ts"
 import type { Credentials } from "./PeerCredentials.ts"
+import type { Allowance } from "./RateLimit.ts"
 import { everything, type Rights } from "./Rights.ts"
 
 /** A peer that was let in. */
@@ -14,9 +15,13 @@ export interface Visitor {
   /** What people call it. */
   readonly label: string
   readonly rights: Rights
-  /** Returns when it is no longer welcome. */
-  readonly dismissed: Effect.Effect<void>
+  /** What it may ask for in a second, over all of its connections. */
+  readonly allowance?: Allowance
+  /** Calls back when it is no longer welcome; what it returns takes that back. */
+  readonly whenDismissed: (leave: () => void) => () => void
 }
+
+const nothing = () => {}
 
 /** Decides about each connection once, at its handshake. */
 export class Admission extends Context.Service<
@@ -44,7 +49,7 @@ export class Admission extends Context.Service<
       peer: Connected({ uid, grant: "host" }),
       label: "host",
       rights: everything,
-      dismissed: Effect.never,
+      whenDismissed: () => nothing,
     }
     return Layer.succeed(
       this,

@@ -3,60 +3,26 @@
  * order that is, and cancels them. What is known without waiting costs no fiber, and what is answered in one turn goes
  * out with one write.
  */
-import {
-  Clock,
-  Data,
-  Deferred,
-  Duration,
-  Effect,
-  Fiber,
-  FiberSet,
-  Option,
-  Redacted,
-  Result,
-  Schema,
-  Scope,
-} from "effect"
+import { Data, Duration, Effect, type Fiber, Option, Redacted, Result, Schema, Scope } from "effect"
 import { CurrentPeer } from "../broker/CurrentPeer.ts"
 import * as Account from "../domain/AccountKey.ts"
 import { Cancelled, HostFailure, InvalidRequest, RateLimited, Unauthorized } from "../domain/Errors.ts"
 import { printable } from "../domain/RemoteText.ts"
 import type { Visitor } from "./Admission.ts"
+import type { Connection } from "./Connection.ts"
 import * as Frame from "./Frame.ts"
-import { Audit } from "./Audit.ts"
-import type { Handlers } from "./Handlers.ts"
-import type { Credentials } from "./PeerCredentials.ts"
 import * as Protocol from "./Protocol.ts"
-import * as RateLimit from "./RateLimit.ts"
+import { Allowance } from "./RateLimit.ts"
 
 /** The peer broke the rules of the wire, or left. */
 export class Hangup extends Data.TaggedError("Hangup")<{ readonly why: string }> {}
 
-/** Where replies go. */
-export interface Outlet {
-  /** Takes the bytes, whether the peer reads or not; false if it has fallen behind and should be given no more. */
-  readonly write: (bytes: Uint8Array) => boolean
-  /** Returns when the peer has caught up. */
-  readonly caughtUp: Effect.Effect<void, Hangup>
-}
-
-export interface Options {
-  readonly version: 1 | 2
-  readonly visitor: Visitor
-  readonly credentials: Option.Option<Credentials>
-  readonly handlers: Handlers
-  readonly outlet: Outlet
-  /** Requests per second; 0 for any number. */
-  readonly rateLimit: number
-  readonly requests: FiberSet.FiberSet<void, never>
-}
-
 /** A request that is being answered. */
 interface UnderWay {
-  readonly fiber: Fiber.Fiber<void>
-  readonly op: string
-  readonly payload: Frame.JsonObject
+  readonly request: Protocol.Request
+  /** An instant of the monotonic clock. */
   readonly begun: bigint
+  fiber: Fiber.Fiber<void> | undefined
 }
 
 /** What came of some frames. */
@@ -64,7 +30,7 @@ interface Turn {
   /** How many of them have been taken so far. */
   readonly taken: number
   /** What comes before the next one. */
-  readonly before: Effect.Effect<void, Hangup>
+  readonly before: Effect.Effect<void, Hangup> | undefined
 }
 
 /** Requests that one connection may have under way; each holds a fiber, and later a reply. */
@@ -95,201 +61,232 @@ const tokenIn = ({ access_token, token }: Frame.JsonObject): string | undefined 
   return Frame.isObject(token) && typeof token["access_token"] === "string" ? token["access_token"] : undefined
 }
 
-export const make = Effect.fnUntraced(function* (options: Options) {
-  const { credentials, handlers, outlet, rateLimit, requests, version, visitor } = options
-  const { label, peer, rights } = visitor
-  const audit = yield* Audit
-  const clock = yield* Clock.Clock
-  const connection = yield* Effect.scope
-  const fork = yield* FiberSet.runtime(requests)<never>()
-  const stuck = yield* Deferred.make<never, Hangup>()
-
+export class Conversation {
+  readonly #connection: Connection
+  readonly #visitor: Visitor
+  readonly #version: 1 | 2
   // Whoever deletes a request's id answers it: its own end, a `cancel`, or a dismissal, and only one of them.
-  const inFlight = new Map<string, Option.Option<UnderWay>>()
-  // Counted until the reply is taken: one that waits for a peer to read takes as much memory as one being made.
-  let busy = 0
-  let bucket: RateLimit.Bucket | undefined
-  let weight = 0
-  let isTurn = false
-  let replies: Array<string> = []
-  let repliesLength = 0
+  readonly #inFlight = new Map<string, UnderWay>()
+  /** Counted until the reply is taken: one that waits for a peer to read takes as much memory as one being made. */
+  #busy = 0
+  #whenIdle: (() => void) | undefined
+  readonly #allowance: Allowance
+  #weight = 0
+  #isTurn = false
+  #replies: Array<string> = []
+  #repliesLength = 0
 
-  /** Sends what there is to say; false if the peer has fallen behind. */
-  const flush = (): boolean => {
-    if (replies.length === 0) return true
-    const bytes = Frame.encodeTexts(replies)
-    replies = []
-    repliesLength = 0
-    return outlet.write(bytes)
+  constructor(connection: Connection, visitor: Visitor, version: 1 | 2) {
+    this.#connection = connection
+    this.#visitor = visitor
+    this.#version = version
+    this.#allowance = new Allowance(connection.server.rateLimit)
   }
 
-  const say = (reply: string): boolean => {
-    replies.push(reply)
-    repliesLength += reply.length
-    return isTurn || flush()
+  /** Takes frames from the `taken`th on, as many as there is a turn for. */
+  takeTurn(frames: ReadonlyArray<Frame.JsonObject>, taken: number): Turn {
+    this.#isTurn = true
+    let before: Effect.Effect<void, Hangup> | undefined
+    let at = taken
+    while (at < frames.length && before === undefined) {
+      if (at - taken >= framesPerTurn || this.#repliesLength >= repliesPerTurn) before = Effect.yieldNow
+      else before = this.#take(frames[at++] ?? {})
+    }
+    this.#isTurn = false
+    if (this.#flush()) return { taken: at, before }
+    const { caughtUp } = this.#connection
+    return { taken: at, before: before === undefined ? caughtUp : Effect.andThen(caughtUp, before) }
   }
 
-  const failure = (id: string, error: Protocol.WireError): string =>
-    JSON.stringify({
-      v: version,
+  /** Counts bytes that came: much of it counts as more than the requests in it. */
+  weigh(bytes: number): void {
+    this.#weight += Math.floor(bytes / bytesPerRequest)
+  }
+
+  /** Answers what is under way with a refusal. */
+  refuseAll(): void {
+    for (const id of this.#inFlight.keys()) this.#end(id, Unauthorized.make({}))
+  }
+
+  /** Ends what is under way without an answer. */
+  abandon(): void {
+    for (const { fiber } of this.#inFlight.values()) fiber?.interruptUnsafe()
+    this.#inFlight.clear()
+  }
+
+  /** Calls back when nothing is under way. */
+  whenIdle(callback: () => void): void {
+    this.#whenIdle = callback
+    if (this.#busy === 0) callback()
+  }
+
+  /** Takes one frame. What it returns comes before the next one. */
+  #take(frame: Frame.JsonObject): Effect.Effect<void, Hangup> | undefined {
+    const { id, op, payload } = frame
+    if (!Protocol.isId(id)) return Effect.fail(new Hangup({ why: "a request without id" }))
+    const cancelled = this.#version === 2 && op === "cancel" ? decodeCancel(payload) : Option.none()
+    if (Option.isSome(cancelled) && this.#inFlight.has(cancelled.value.targetId)) {
+      // Not counted: what makes less work must not be held back by how much there is.
+      this.#end(cancelled.value.targetId, Cancelled.make({}))
+      this.#say(this.#success(id, "{}"))
+      return undefined
+    }
+    const milliseconds = this.#tooEarly()
+    if (milliseconds > 0) {
+      const retryAfter = Duration.millis(milliseconds)
+      this.#say(this.#failure(id, RateLimited.make({ retryAfter })))
+      // Nothing more is taken from this peer until it may ask again: a flood slows down nobody but itself.
+      return Effect.sleep(retryAfter)
+    }
+    if (Option.isSome(cancelled)) this.#say(this.#success(id, "{}"))
+    else if (Protocol.isRequest(frame)) this.#answer(frame)
+    else this.#say(this.#failure(id, InvalidRequest.make({ detail: "A request has v (1 or 2), id, op and payload." })))
+    return undefined
+  }
+
+  #answer(request: Protocol.Request): void {
+    const { audit, handlers } = this.#connection.server
+    if (this.#inFlight.has(request.id)) {
+      return this.#refuse(request, InvalidRequest.make({ detail: "A request with this id is still under way." }))
+    }
+    if (!audit.mayServe()) return this.#refuse(request, HostFailure.make({}))
+    const begun = this.#now()
+    const known = handlers.atHand(request.op, request.payload, this.#visitor.rights)
+    if (known !== undefined) {
+      this.#say(this.#success(request.id, Redacted.value(known.data)))
+      this.#note(request.op, known.account, begun, "ok", Redacted.value(known.token.accessToken))
+    } else if (this.#busy >= maximumInFlight) {
+      this.#refuse(request, RateLimited.make({ retryAfter: Duration.seconds(1) }))
+    } else this.#start(request, begun)
+  }
+
+  #start(request: Protocol.Request, begun: bigint): void {
+    const { id, payload } = request
+    const underWay: UnderWay = { request, begun, fiber: undefined }
+    this.#busy++
+    this.#inFlight.set(id, underWay)
+    const fiber = this.#connection.server.fork(
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(this.#work(request)), (result) => {
+          if (!this.#inFlight.delete(id)) return Effect.void
+          const account = subjectOf(payload)
+          if (Result.isFailure(result)) {
+            this.#note(request.op, account, begun, Protocol.codes[result.failure._tag])
+          } else this.#note(request.op, account, begun, "ok", tokenIn(result.success))
+          const hasCaughtUp = this.#say(
+            Result.match(result, {
+              onFailure: (error) => this.#failure(id, error),
+              onSuccess: (data) => this.#success(id, JSON.stringify(data)),
+            }),
+          )
+          return hasCaughtUp
+            ? Effect.void
+            : Effect.catch(restore(this.#connection.caughtUp), ({ why }) =>
+                Effect.sync(() => this.#connection.hangUp(why)),
+              )
+        }),
+      ),
+    )
+    underWay.fiber = fiber
+    fiber.addObserver(() => {
+      this.#busy--
+      if (this.#busy === 0) this.#whenIdle?.()
+    })
+  }
+
+  #work({ op, payload }: Protocol.Request) {
+    const { server } = this.#connection
+    const { peer, rights } = this.#visitor
+    return server.handlers.answer(op, payload, rights).pipe(
+      Effect.provideService(CurrentPeer, peer),
+      Effect.provideService(Scope.Scope, this.#connection.scope),
+      Effect.timeoutOrElse({
+        duration: Protocol.requestTimeLimit,
+        orElse: () => Effect.fail(HostFailure.make({})),
+      }),
+      Effect.tapError((error) =>
+        Protocol.codes[error._tag] === "INTERNAL_ERROR" ? server.complain(error.message) : Effect.void,
+      ),
+      Effect.catchDefect((defect) =>
+        Effect.andThen(server.complain(`Defect in ${printable(op)}`, defect), Effect.fail(HostFailure.make({}))),
+      ),
+      Effect.result,
+    )
+  }
+
+  /** Answers a request under way in its place, and ends it. */
+  #end(id: string, error: Protocol.WireError): void {
+    const underWay = this.#inFlight.get(id)
+    if (underWay === undefined || !this.#inFlight.delete(id)) return
+    const { begun, fiber, request } = underWay
+    fiber?.interruptUnsafe()
+    this.#note(request.op, subjectOf(request.payload), begun, Protocol.codes[error._tag])
+    this.#say(this.#failure(id, error))
+  }
+
+  #refuse(request: Protocol.Request, error: Protocol.WireError): void {
+    this.#note(request.op, subjectOf(request.payload), this.#now(), Protocol.codes[error._tag])
+    this.#say(this.#failure(request.id, error))
+  }
+
+  #now(): bigint {
+    return this.#connection.server.clock.monotonicTimeNanosUnsafe()
+  }
+
+  /** For how many milliseconds the next request comes too early. */
+  #tooEarly(): number {
+    const now = Number(this.#now() / 1_000_000n)
+    const cost = 1 + this.#weight
+    this.#weight = 0
+    return this.#allowance.take(now, cost) || (this.#visitor.allowance?.take(now, cost) ?? 0)
+  }
+
+  /** Says something, with all that is said in this turn; false if the peer has fallen behind. */
+  #say(reply: string): boolean {
+    this.#replies.push(reply)
+    this.#repliesLength += reply.length
+    return this.#isTurn || this.#flush()
+  }
+
+  #flush(): boolean {
+    if (this.#replies.length === 0) return true
+    const bytes = Frame.encodeTexts(this.#replies)
+    this.#replies = []
+    this.#repliesLength = 0
+    return this.#connection.write(bytes)
+  }
+
+  #failure(id: string, error: Protocol.WireError): string {
+    return JSON.stringify({
+      v: this.#version,
       id,
       ok: false,
       code: Protocol.codes[error._tag],
       error: Protocol.wordsFor(error),
       ...("retryAfter" in error && { retryAfter: Math.max(1, Math.ceil(Duration.toSeconds(error.retryAfter))) }),
     })
+  }
 
   /** `data` is JSON. */
-  const success = (id: string, data: string): string => {
-    const reply = `{"v":${version},"id":${JSON.stringify(id)},"ok":true,"data":${data}}`
-    return Frame.fits(reply) ? reply : failure(id, HostFailure.make({}))
+  #success(id: string, data: string): string {
+    const reply = `{"v":${this.#version},"id":${JSON.stringify(id)},"ok":true,"data":${data}}`
+    return Frame.fits(reply) ? reply : this.#failure(id, HostFailure.make({}))
   }
 
-  const uid = Option.getOrUndefined(Option.map(credentials, (peer) => peer.uid))
-  const pid = Option.getOrUndefined(Option.flatMap(credentials, (peer) => peer.pid))
-
-  /** Notes a request that has been answered. `begun` is an instant of the monotonic clock. */
-  const note = (op: string, account: string | undefined, begun: bigint, outcome: string, token?: string) => {
-    const micros = Number((clock.monotonicTimeNanosUnsafe() - begun) / 1000n)
-    const at = clock.currentTimeMillisUnsafe() - Math.round(micros / 1000)
-    audit.record({ at, uid, pid, grant: label, op, account, outcome, micros, token })
+  /** Notes a request that has been answered. */
+  #note(op: string, account: string | undefined, begun: bigint, outcome: string, token?: string): void {
+    const { credentials, server } = this.#connection
+    const micros = Number((this.#now() - begun) / 1000n)
+    server.audit.record({
+      at: server.clock.currentTimeMillisUnsafe() - Math.round(micros / 1000),
+      uid: Option.getOrUndefined(credentials)?.uid,
+      pid: Option.getOrUndefined(Option.getOrUndefined(credentials)?.pid ?? Option.none()),
+      grant: this.#visitor.label,
+      op,
+      account,
+      outcome,
+      micros,
+      token,
+    })
   }
-
-  const refuse = (request: Protocol.Request, error: Protocol.WireError): boolean => {
-    note(request.op, subjectOf(request.payload), clock.monotonicTimeNanosUnsafe(), Protocol.codes[error._tag])
-    return say(failure(request.id, error))
-  }
-
-  const work = (op: string, payload: Frame.JsonObject) =>
-    handlers.answer(op, payload, rights).pipe(
-      Effect.provideService(CurrentPeer, peer),
-      Effect.provideService(Scope.Scope, connection),
-      Effect.timeoutOrElse({
-        duration: Protocol.requestTimeLimit,
-        orElse: () => Effect.fail(HostFailure.make({})),
-      }),
-      Effect.tapError((error) =>
-        Protocol.codes[error._tag] === "INTERNAL_ERROR" ? Effect.logError(error.message) : Effect.void,
-      ),
-      Effect.catchDefect((defect) =>
-        Effect.andThen(Effect.logError(`Defect in ${printable(op)}`, defect), Effect.fail(HostFailure.make({}))),
-      ),
-      Effect.result,
-    )
-
-  const start = ({ id, op, payload }: Protocol.Request): void => {
-    const begun = clock.monotonicTimeNanosUnsafe()
-    const answer = Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(work(op, payload)), (result) => {
-        if (!inFlight.delete(id)) return Effect.void
-        const account = subjectOf(payload)
-        if (Result.isFailure(result)) note(op, account, begun, Protocol.codes[result.failure._tag])
-        else note(op, account, begun, "ok", tokenIn(result.success))
-        const hasCaughtUp = say(
-          Result.match(result, {
-            onFailure: (error) => failure(id, error),
-            onSuccess: (data) => success(id, JSON.stringify(data)),
-          }),
-        )
-        return hasCaughtUp
-          ? Effect.void
-          : Effect.catch(restore(outlet.caughtUp), (hangup) => Deferred.fail(stuck, hangup))
-      }),
-    )
-    busy++
-    inFlight.set(id, Option.none())
-    const fiber = fork(Effect.asVoid(answer))
-    fiber.addObserver(() => busy--)
-    if (inFlight.has(id)) inFlight.set(id, Option.some({ fiber, op, payload, begun }))
-  }
-
-  /** Answers a request under way in its place, and ends it. */
-  const end = Effect.fnUntraced(function* (id: string, error: Protocol.WireError) {
-    const request = Option.flatten(Option.fromUndefinedOr(inFlight.get(id)))
-    if (Option.isNone(request) || !inFlight.delete(id)) return
-    const { begun, fiber, op, payload } = request.value
-    yield* Fiber.interrupt(fiber)
-    note(op, subjectOf(payload), begun, Protocol.codes[error._tag])
-    say(failure(id, error))
-  })
-
-  /** For how many milliseconds the next request comes too early. */
-  const tooEarly = (): number => {
-    if (rateLimit === 0) return 0
-    const now = Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
-    const taken = RateLimit.take(bucket ?? RateLimit.full(rateLimit, now), rateLimit, now, 1 + weight)
-    bucket = taken.bucket
-    weight = 0
-    return taken.wait
-  }
-
-  /** Takes one frame. What it returns comes before the next one. */
-  const take = (frame: Frame.JsonObject): Effect.Effect<void, Hangup> | undefined => {
-    const { id, op, payload } = frame
-    if (!Protocol.isId(id)) return Effect.fail(new Hangup({ why: "a request without id" }))
-    const cancelled = version === 2 && op === "cancel" ? decodeCancel(payload) : Option.none()
-    if (Option.isSome(cancelled) && inFlight.has(cancelled.value.targetId)) {
-      // Not counted: what makes less work must not be held back by how much there is.
-      return Effect.andThen(
-        end(cancelled.value.targetId, Cancelled.make({})),
-        Effect.sync(() => say(success(id, "{}"))),
-      )
-    }
-    const milliseconds = tooEarly()
-    if (milliseconds > 0) {
-      const retryAfter = Duration.millis(milliseconds)
-      say(failure(id, RateLimited.make({ retryAfter })))
-      // Nothing more is taken from this peer until it may ask again: a flood slows down nobody but itself.
-      return Effect.sleep(retryAfter)
-    }
-    if (Option.isSome(cancelled)) {
-      say(success(id, "{}"))
-      return undefined
-    }
-    if (!Protocol.isRequest(frame)) {
-      say(failure(id, InvalidRequest.make({ detail: "A request has v (1 or 2), id, op and payload." })))
-      return undefined
-    }
-    if (inFlight.has(id)) {
-      refuse(frame, InvalidRequest.make({ detail: "A request with this id is still under way." }))
-    } else if (!audit.mayServe()) refuse(frame, HostFailure.make({}))
-    else {
-      const begun = clock.monotonicTimeNanosUnsafe()
-      const known = handlers.atHand(frame.op, frame.payload, rights)
-      if (known !== undefined) {
-        say(success(id, Redacted.value(known.data)))
-        note(frame.op, known.account, begun, "ok", Redacted.value(known.token.accessToken))
-      } else if (busy >= maximumInFlight) refuse(frame, RateLimited.make({ retryAfter: Duration.seconds(1) }))
-      else start(frame)
-    }
-    return undefined
-  }
-
-  return {
-    /** Takes frames from the `taken`th on, as many as there is a turn for. */
-    takeTurn: (frames: ReadonlyArray<Frame.JsonObject>, taken: number): Turn => {
-      isTurn = true
-      let before: Effect.Effect<void, Hangup> | undefined
-      let at = taken
-      const isOver = () => before !== undefined || at - taken >= framesPerTurn || repliesLength >= repliesPerTurn
-      for (; at < frames.length && !isOver(); at++) {
-        const frame = frames[at]
-        if (frame !== undefined) before = take(frame)
-      }
-      isTurn = false
-      const hasCaughtUp = flush()
-      const next = before ?? (at < frames.length ? Effect.yieldNow : Effect.void)
-      return { taken: at, before: hasCaughtUp ? next : Effect.andThen(outlet.caughtUp, next) }
-    },
-    /** Counts bytes that came: much of it counts as more than the requests in it. */
-    weigh: (bytes: number): void => {
-      weight += Math.floor(bytes / bytesPerRequest)
-    },
-    /** Answers what is under way with a refusal. */
-    refuseAll: Effect.suspend(() =>
-      Effect.forEach([...inFlight.keys()], (id) => end(id, Unauthorized.make({})), { discard: true }),
-    ),
-    /** Fails when the peer does not read what it asked for. */
-    stuck: Deferred.await(stuck),
-  }
-})
+}

@@ -63,52 +63,47 @@ const isShallow = (value: unknown, left: number): boolean =>
   value === null ||
   (left > 0 && Object.values(value).every((member) => isShallow(member, left - 1)))
 
-/** Puts frames together from chunks cut anywhere. */
-export interface Decoder {
-  /** The frames that are complete with this chunk. After a failure the decoder is of no more use. */
-  readonly push: (chunk: Uint8Array) => Result.Result<ReadonlyArray<JsonObject>, FrameInvalid>
-  /** Whether a frame has begun that is not complete. */
-  readonly isPartial: () => boolean
-}
-
-/** A decoder at the beginning of a stream. */
-export const makeDecoder = (): Decoder => {
-  const header = Buffer.alloc(headerBytes)
-  let headerFilled = 0
+/** Puts frames together from chunks cut anywhere. After a failure it is of no more use. */
+export class Decoder {
+  readonly #header = Buffer.alloc(headerBytes)
+  #headerFilled = 0
   // Allocated once the length is known and allowed, then filled in place: bytes that come one by one cost no copying.
-  let body: Buffer | undefined
-  let bodyFilled = 0
+  #body: Buffer | undefined
+  #bodyFilled = 0
 
-  return {
-    isPartial: () => headerFilled > 0,
-    push: (chunk) => {
-      const frames: Array<JsonObject> = []
-      let at = 0
-      while (at < chunk.byteLength) {
-        if (body === undefined) {
-          const taken = fill(header, headerFilled, chunk, at)
-          headerFilled += taken
-          at += taken
-          if (headerFilled < headerBytes) break
-          const length = header.readUInt32BE(0)
-          if (length > maximumBytes) return Result.fail(new FrameInvalid({ what: "too large" }))
-          // An empty body is not JSON; nothing more would ever come to complete it.
-          if (length === 0) return Result.fail(new FrameInvalid({ what: "not a JSON object" }))
-          body = Buffer.allocUnsafe(length)
-          bodyFilled = 0
-        }
-        const taken = fill(body, bodyFilled, chunk, at)
-        bodyFilled += taken
+  /** Whether a frame has begun that is not complete. */
+  get isPartial(): boolean {
+    return this.#headerFilled > 0
+  }
+
+  /** The frames that are complete with this chunk. */
+  push(chunk: Uint8Array): Result.Result<ReadonlyArray<JsonObject>, FrameInvalid> {
+    const frames: Array<JsonObject> = []
+    let at = 0
+    while (at < chunk.byteLength) {
+      if (this.#body === undefined) {
+        const taken = fill(this.#header, this.#headerFilled, chunk, at)
+        this.#headerFilled += taken
         at += taken
-        if (bodyFilled < body.byteLength) break
-        const frame = parse(body)
-        if (Result.isFailure(frame)) return Result.fail(frame.failure)
-        frames.push(frame.success)
-        headerFilled = 0
-        body = undefined
+        if (this.#headerFilled < headerBytes) break
+        const length = this.#header.readUInt32BE(0)
+        if (length > maximumBytes) return Result.fail(new FrameInvalid({ what: "too large" }))
+        // An empty body is not JSON; nothing more would ever come to complete it.
+        if (length === 0) return Result.fail(new FrameInvalid({ what: "not a JSON object" }))
+        this.#body = Buffer.allocUnsafe(length)
+        this.#bodyFilled = 0
       }
-      return Result.succeed(frames)
-    },
+      const taken = fill(this.#body, this.#bodyFilled, chunk, at)
+      this.#bodyFilled += taken
+      at += taken
+      if (this.#bodyFilled < this.#body.byteLength) break
+      const frame = parse(this.#body)
+      if (Result.isFailure(frame)) return Result.fail(frame.failure)
+      frames.push(frame.success)
+      this.#headerFilled = 0
+      this.#body = undefined
+    }
+    return Result.succeed(frames)
   }
 }
 

@@ -5,7 +5,6 @@
 import {
   Clock,
   DateTime,
-  Deferred,
   Effect,
   Equal,
   Exit,
@@ -42,6 +41,7 @@ import * as Handlers from "./Handlers.ts"
 import * as Listener from "./Listener.ts"
 import type { Credentials } from "./PeerCredentials.ts"
 import { Questions } from "./Questions.ts"
+import { Allowance } from "./RateLimit.ts"
 import type { Rights } from "./Rights.ts"
 
 export interface Options {
@@ -73,14 +73,21 @@ interface Live {
   readonly changing: Semaphore.Semaphore
   isEnded: boolean
   readonly address: string
+  readonly allowance: Allowance
   /** Its socket, and the logins that were begun with it. */
   readonly scope: Scope.Closeable
-  /** Done when those who are connected have to go. */
-  dismissal: Deferred.Deferred<void>
+  /** Those who are connected, by how to tell them to go. */
+  readonly connected: Set<() => void>
 }
 
 /** Connections with one grant at a time: a sandbox that opens more harms itself only. */
 const maximumConnections = 64
+
+/** All connections with one grant together may ask as often as so many of them alone. */
+const connectionsWorth = 4
+
+/** More than a person can oversee, and what fits into one answer. */
+const maximumGrants = 100
 
 /** How often grants are looked at that may have come to their end; whether they have is asked at each request too. */
 const lookingAfter = Schedule.spaced("1 second")
@@ -96,6 +103,9 @@ const decodeFile = Schema.decodeUnknownOption(File)
 const encodeFile = Schema.encodeEffect(File)
 
 const has = (wishes: ReadonlyArray<Grant.Wish>, wish: Grant.Wish) => wishes.some((other) => Equal.equals(other, wish))
+
+/** Ends the connections of a grant; whoever is still welcome may come again. */
+const dismiss = ({ connected }: Live) => connected.forEach((leave) => leave())
 
 /** Whether the capability of a grant was shown, by its hash. */
 const isShown = ({ capabilityHash }: Grant.Grant, shown: Option.Option<Uint8Array>) =>
@@ -266,7 +276,11 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
             return live.grant.label
           },
           rights: rightsOf(live),
-          dismissed: Deferred.await(live.dismissal),
+          allowance: live.allowance,
+          whenDismissed: (leave) => {
+            live.connected.add(leave)
+            return () => live.connected.delete(leave)
+          },
         } satisfies Visitor
       }),
     })
@@ -304,7 +318,8 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
       isEnded: false,
       address: grant.transport === "tcp" && tcpAddress !== undefined ? tcpAddress : socket,
       scope,
-      dismissal: yield* Deferred.make<void>(),
+      allowance: new Allowance(rateLimit * connectionsWorth),
+      connected: new Set(),
     }
     yield* Effect.gen(function* () {
       if (grant.transport === "unix") {
@@ -331,7 +346,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
   /** Stops a grant. It is forgotten, unless it is kept and only this process ends. */
   const close = Effect.fnUntraced(function* (live: Live) {
     grants.delete(live.grant.id)
-    yield* Deferred.succeed(live.dismissal, undefined)
+    dismiss(live)
     yield* questions.forget(live.grant.id)
     yield* Scope.close(live.scope, Exit.void)
   }, Effect.uninterruptible)
@@ -350,6 +365,11 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
     if (transport === "tcp" && tcpAddress === undefined) {
       return yield* InvalidRequest.make({
         detail: "This host has no TCP port for grants. Start it with: tokenkeep serve --tcp 127.0.0.1:0",
+      })
+    }
+    if (grants.size >= maximumGrants) {
+      return yield* InvalidRequest.make({
+        detail: `There are ${maximumGrants} grants already. Revoke some with: tokenkeep grant revoke`,
       })
     }
     yield* check(transport, terms)
@@ -454,10 +474,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
       live.begun = []
       live.edition++
       yield* questions.forget(id)
-      if (isSameUsers) return
-      const before = live.dismissal
-      live.dismissal = yield* Deferred.make<void>()
-      yield* Deferred.succeed(before, undefined)
+      if (!isSameUsers) dismiss(live)
     }),
     revoke: Effect.fn("Grants.revoke")(function* (id) {
       yield* Effect.flatMap(find(id), end)

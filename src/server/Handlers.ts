@@ -6,7 +6,10 @@ import { Effect, Option, Redacted, Schema, type Scope } from "effect"
 import { Broker } from "../broker/Broker.ts"
 import { CurrentPeer } from "../broker/CurrentPeer.ts"
 import { TokensAtHand } from "../broker/TokensAtHand.ts"
+import { Usage } from "../broker/Usage.ts"
 import * as Account from "../domain/AccountKey.ts"
+import { ApiKeyName } from "../domain/ApiKey.ts"
+import { statsOf } from "../domain/BucketUsage.ts"
 import { Forbidden, InvalidRequest } from "../domain/Errors.ts"
 import type { Permission, Wish } from "../domain/Grant.ts"
 import { printable } from "../domain/RemoteText.ts"
@@ -51,6 +54,8 @@ const InitiatePayload = Schema.Struct({
   redirect_uri: Schema.optionalKey(Schema.String),
   flow_type: Schema.optionalKey(FlowType),
 })
+const StatsPayload = Schema.Struct({ ...provider, bucket: Account.BucketName })
+const KeyPayload = Schema.Struct({ name: ApiKeyName })
 const SessionPayload = Schema.Struct(session)
 const ExchangePayload = Schema.Struct({ ...session, code: Secret })
 
@@ -84,12 +89,15 @@ const on = (permission: Permission, account: Account.AccountKey): Wish => ({ _ta
 
 /** Nobody has logged in as this: what is done with it takes as long as with any other that is not there. */
 const nobody = Account.make("tokenkeep.nobody")
+const noKey = "tokenkeep.nobody"
 
 /** Whoever is held to a grant hears the same of what is not there and of what is not granted. */
 const sameIfAbsent =
   (rights: Rights) =>
   <A, R>(answer: Effect.Effect<A, Protocol.WireError, R>): Effect.Effect<A, Protocol.WireError, R> =>
-    Effect.catchTag(answer, "TokenNotFound", (error) => Effect.fail(rights.isRestricted ? Forbidden.make({}) : error))
+    Effect.catchTag(answer, ["TokenNotFound", "ApiKeyNotFound"], (error) =>
+      Effect.fail(rights.isRestricted ? Forbidden.make({}) : error),
+    )
 
 /** Accounts that are asked for again and again, and logins in progress; of the oldest beyond these nothing is known. */
 const longest = 4096
@@ -112,6 +120,7 @@ const nameOf = (provider: string, bucket: string) => `${provider}\n${bucket}`
 export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string, Operation]> = []) {
   const broker = yield* Broker
   const tokensAtHand = yield* TokensAtHand
+  const usage = yield* Usage
 
   // By provider and bucket, always the same object: what is known of an account is known of that.
   const accounts = new Map<string, Account.AccountKey>()
@@ -146,6 +155,7 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
       return rights.demand(on(permission, account)).pipe(
         Effect.tapError(() => Effect.exit(get(nobody))),
         Effect.andThen(rights.counted(get(account), () => true)),
+        Effect.tap(() => Effect.sync(() => usage.count(account))),
         Effect.map(Protocol.encodeToken),
         sameIfAbsent(rights),
       )
@@ -183,6 +193,37 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
       Effect.map(broker.listBuckets(provider), (buckets) => ({
         buckets: buckets.filter((bucket) => rights.sees(Account.make(provider, bucket))),
       })),
+    ),
+    operation("get_bucket_stats", StatsPayload, (payload, rights) => {
+      const account = accountOf(payload)
+      if (!rights.sees(account)) {
+        return Effect.andThen(Effect.exit(broker.bucketStats(nobody)), Effect.fail(Forbidden.make({})))
+      }
+      return broker.bucketStats(account).pipe(
+        Effect.flatMap((stats) => {
+          if (!rights.isRestricted) return Effect.succeed(stats)
+          // A share of everything would tell how much there is that the peer must not know of.
+          const isSeen = (bucket: string) => rights.sees(Account.make(account.provider, bucket))
+          return Effect.map(usage.of(account.provider), (all) => statsOf(account.bucket, all, isSeen))
+        }),
+        Effect.map(Protocol.encodeStats),
+        sameIfAbsent(rights),
+      )
+    }),
+    operation("get_api_key", KeyPayload, ({ name }, rights) =>
+      rights.demand({ _tag: "ApiKey", name }).pipe(
+        Effect.tapError(() => Effect.exit(broker.getApiKey(noKey))),
+        Effect.andThen(rights.counted(broker.getApiKey(name), () => true)),
+        Effect.map(Protocol.encodeApiKey),
+        sameIfAbsent(rights),
+      ),
+    ),
+    operation("has_api_key", KeyPayload, ({ name }, rights) => {
+      const isSeen = rights.seesApiKey(name)
+      return Effect.map(broker.hasApiKey(isSeen ? name : noKey), (exists) => ({ exists: exists && isSeen }))
+    }),
+    operation("list_api_keys", Nothing, (_, rights) =>
+      Effect.map(broker.listApiKeys, (names) => ({ keys: names.filter(rights.seesApiKey) })),
     ),
     operation("oauth_initiate", InitiatePayload, (payload, rights) => {
       const account = accountOf(payload)
@@ -226,7 +267,9 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
       const account = accounts.get(nameOf(provider, bucket))
       if (account === undefined || !rights.mayNow(on("get_token", account))) return undefined
       const token = Option.getOrUndefined(tokensAtHand(account))
-      return token && encode(account, token)
+      if (token === undefined) return undefined
+      usage.count(account)
+      return encode(account, token)
     },
     answer: (op, payload, rights) => {
       const run = operations.get(op)

@@ -2,11 +2,10 @@
  * Takes connections at an endpoint: a Unix socket, a TCP port, or a socket that whoever started us has opened already.
  */
 import { createServer, type Server, type Socket as NetSocket } from "node:net"
-import { NodeSocket } from "@effect/platform-node"
-import { Data, Deferred, Duration, Effect, FiberSet } from "effect"
+import { Clock, Data, Deferred, Duration, Effect, Exit, FiberSet } from "effect"
 import type { Admission } from "./Admission.ts"
-import type { Audit } from "./Audit.ts"
-import * as Connection from "./Connection.ts"
+import { Audit } from "./Audit.ts"
+import { Connection, drainTime, type Line } from "./Connection.ts"
 import type { Handlers } from "./Handlers.ts"
 import { PeerCredentials } from "./PeerCredentials.ts"
 import * as SocketPath from "./SocketPath.ts"
@@ -30,50 +29,52 @@ export interface Options {
   readonly maximumConnections: number
 }
 
+/** How long the last words to a peer may take, in milliseconds. */
+const hangUpTime = 1000
+
 /**
  * Listens until the scope closes; then requests under way have 5 s to end. Returns the address: a path, or
  * `tcp://host:port`.
  */
 export const listen = Effect.fnUntraced(function* (endpoint: Endpoint, options: Options) {
   const peers = yield* PeerCredentials
-  const draining = yield* Deferred.make<void>()
-  const connections = yield* FiberSet.make<void>()
-  const fork = yield* FiberSet.runtime(connections)<Audit>()
+  const audit = yield* Audit
+  const clock = yield* Clock.Clock
+  const fork = yield* FiberSet.runtime(yield* FiberSet.make<void>())<never>()
+  const shared = { ...options, audit, clock, fork, complain: yield* makeComplain }
 
-  const open = new Set<NetSocket>()
-  const accept = (connection: NetSocket) => {
-    open.add(connection)
-    connection.once("close", () => open.delete(connection))
-    // An error before anybody reads must not become an uncaught exception; the reader sees it as an end.
-    connection.on("error", () => {})
-    // Every reply that waits for the peer to read listens for its end; how many those are is limited elsewhere.
-    connection.setMaxListeners(0)
-    // The kernel forgets a peer that is gone again; whoever that was, it was before anything was read.
-    const credentials = peers.of(connection)
-    fork(
-      Effect.gen(function* () {
-        const socket = yield* NodeSocket.fromDuplex(
-          Effect.acquireRelease(Effect.succeed(connection), () => hangUp(connection)),
-        )
-        yield* Connection.serve({
-          ...options,
-          socket,
-          sink: sinkOf(connection),
-          credentials,
-          draining: Deferred.await(draining),
-        })
-      }),
-    )
+  const open = new Map<NetSocket, Connection>()
+  const allGone = yield* Deferred.make<void>()
+  let isEnding = false
+
+  const accept = (socket: NetSocket) => {
+    // The kernel's word comes first, before anything that was sent is read.
+    const connection = new Connection(shared, lineOf(socket), peers.of(socket))
+    open.set(socket, connection)
+    socket
+      .on("data", (chunk: Uint8Array) => connection.receive(chunk))
+      .on("end", () => connection.finish())
+      // The end of the connection follows.
+      .on("error", () => {})
+      .on("close", () => {
+        open.delete(socket)
+        connection.closed()
+        if (isEnding && open.size === 0) Deferred.doneUnsafe(allGone, Exit.void)
+      })
+    socket.resume()
   }
 
   const server = yield* bind(endpoint, accept, options.maximumConnections)
   yield* Effect.addFinalizer(() =>
-    Deferred.succeed(draining, undefined).pipe(
-      Effect.andThen(Effect.sync(() => server.close())),
-      Effect.andThen(FiberSet.awaitEmpty(connections)),
+    Effect.suspend(() => {
+      isEnding = true
+      server.close()
+      for (const connection of open.values()) connection.leave()
+      return open.size === 0 ? Effect.void : Deferred.await(allGone)
+    }).pipe(
       // Somebody who does not read the replies cannot keep the server from ending.
-      Effect.timeoutOption(Duration.sum(Connection.drainTime, Duration.seconds(1))),
-      Effect.andThen(Effect.sync(() => open.forEach((connection) => connection.destroy()))),
+      Effect.timeoutOption(Duration.sum(drainTime, Duration.seconds(1))),
+      Effect.andThen(Effect.sync(() => open.forEach((_, socket) => socket.destroy()))),
     ),
   )
   const address = server.address()
@@ -83,22 +84,44 @@ export const listen = Effect.fnUntraced(function* (endpoint: Endpoint, options: 
     : `tcp://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`
 })
 
-/** Ends a connection once what was written has gone out; a peer that does not take it is not waited for. */
-const hangUp = (connection: NetSocket) =>
-  Effect.callback<void>((resume) => {
-    connection.once("close", () => resume(Effect.void))
-    connection.destroySoon()
-    if (connection.closed) resume(Effect.void)
-  }).pipe(Effect.timeoutOption("1 second"), Effect.andThen(Effect.sync(() => connection.destroy())))
+/** The same complaint is made once in this time. */
+const complaintInterval = Duration.toMillis("10 seconds")
 
-const sinkOf = (connection: NetSocket): Connection.Sink => ({
-  write: (bytes) => connection.write(bytes),
-  drained: Effect.callback<void>((resume) => {
-    if (!connection.writableNeedDrain || connection.destroyed) return resume(Effect.void)
+/** Different complaints that are remembered. */
+const maximumComplaints = 100
+
+const makeComplain = Effect.map(Clock.Clock, (clock) => {
+  const made = new Map<string, number>()
+  return (message: string, ...details: ReadonlyArray<unknown>) =>
+    Effect.suspend(() => {
+      const now = clock.currentTimeMillisUnsafe()
+      const before = made.get(message)
+      if (before !== undefined && Math.abs(now - before) < complaintInterval) return Effect.void
+      if (made.size >= maximumComplaints) made.clear()
+      made.set(message, now)
+      return Effect.logError(message, ...details)
+    })
+})
+
+const lineOf = (socket: NetSocket): Line => ({
+  write: (bytes) => socket.write(bytes),
+  caughtUp: Effect.callback<void>((resume) => {
+    if (!socket.writableNeedDrain || socket.destroyed) return resume(Effect.void)
     const done = () => resume(Effect.void)
-    connection.once("drain", done).once("close", done)
-    return Effect.sync(() => connection.off("drain", done).off("close", done))
+    socket.once("drain", done).once("close", done)
+    return Effect.sync(() => socket.off("drain", done).off("close", done))
   }),
+  listen: (isWanted) => {
+    if (isWanted === socket.isPaused()) {
+      if (isWanted) socket.resume()
+      else socket.pause()
+    }
+  },
+  end: () => {
+    // A peer that does not take what was written is not waited for.
+    socket.setTimeout(hangUpTime, () => socket.destroy())
+    socket.destroySoon()
+  },
 })
 
 const nameOf = Endpoint.$match({

@@ -7,6 +7,8 @@
 import { DateTime, Duration, type Effect, Option, Predicate, Redacted, Schema } from "effect"
 import type { Broker, InitiatedLogin, LoginProgress } from "../broker/Broker.ts"
 import { type Cancelled, type GrantNotFound, HostFailure, type QuestionNotFound } from "../domain/Errors.ts"
+import { ApiKey } from "../domain/ApiKey.ts"
+import type { BucketStats } from "../domain/BucketUsage.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { type PublicToken, reservedFields, Secret } from "../domain/Token.ts"
 import { FlowType } from "../domain/Session.ts"
@@ -134,6 +136,7 @@ export const codes = {
   PeerMismatch: "UNAUTHORIZED",
   Forbidden: "FORBIDDEN",
   TokenNotFound: "NOT_FOUND",
+  ApiKeyNotFound: "NOT_FOUND",
   GrantNotFound: "NOT_FOUND",
   QuestionNotFound: "NOT_FOUND",
   ProviderNotConfigured: "PROVIDER_NOT_CONFIGURED",
@@ -270,3 +273,34 @@ export const decodeProgress = (wire: unknown): Option.Option<LoginProgress> =>
       ? Option.some({ status: "pending", interval: Duration.millis(progress.pollIntervalMs) })
       : Option.map(decodeToken(progress.token), (token) => ({ status: "complete", token })),
   )
+
+// API keys and statistics
+
+const KeyData = Schema.Struct({ key: ApiKey })
+const decodeKeyData = Schema.decodeUnknownOption(KeyData)
+
+export const encodeApiKey = (key: Redacted.Redacted): JsonObject => ({ key: Redacted.value(key) })
+
+export const decodeApiKey = (wire: unknown): Option.Option<Redacted.Redacted> =>
+  Option.map(decodeKeyData(wire), ({ key }) => key)
+
+const Stats = Schema.Struct({
+  bucket: Schema.String,
+  requestCount: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+  percentage: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 100 })),
+  lastUsed: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: never }))),
+})
+const decodeStatsData = Schema.decodeUnknownOption(Stats)
+
+export const encodeStats = ({ bucket, lastUsed, percentage, requestCount }: BucketStats): JsonObject => ({
+  bucket,
+  requestCount,
+  percentage,
+  ...(Option.isSome(lastUsed) && { lastUsed: Math.floor(DateTime.toEpochMillis(lastUsed.value) / 1000) }),
+})
+
+export const decodeStats = (wire: unknown): Option.Option<BucketStats> =>
+  Option.map(decodeStatsData(wire), ({ lastUsed, ...stats }) => ({
+    ...stats,
+    lastUsed: Option.map(Option.fromUndefinedOr(lastUsed), (seconds) => DateTime.makeUnsafe(seconds * 1000)),
+  }))

@@ -26,3 +26,22 @@ export const take = (
     ? { bucket: { tokens: Math.max(0, tokens - wanted), at: now }, wait: 0 }
     : { bucket: { tokens, at: now }, wait: ((wanted - tokens) * 1000) / perSecond }
 }
+
+/** A bucket that is used up as requests come, by one connection or by several. */
+export class Allowance {
+  readonly #perSecond: number
+  #bucket: Bucket | undefined
+
+  /** Any number of requests if `perSecond` is 0. */
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond
+  }
+
+  /** For how many milliseconds a request comes too early; if for none, it is counted. */
+  take(now: number, cost: number): number {
+    if (this.#perSecond === 0) return 0
+    const taken = take(this.#bucket ?? full(this.#perSecond, now), this.#perSecond, now, cost)
+    this.#bucket = taken.bucket
+    return taken.wait
+  }
+}

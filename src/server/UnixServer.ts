@@ -12,7 +12,7 @@ import type { SocketUnavailable } from "./SocketPath.ts"
 
 export interface Options {
   readonly path: string
-  /** A socket that is open already, and is listened on instead. */
+  /** A socket that is bound there already, and is listened on as it is. */
   readonly inherited?: number
   /** Requests per second and connection. Default: 60. */
   readonly rateLimit?: number
@@ -50,5 +50,6 @@ const make = Effect.fnUntraced(function* ({ inherited, operations, path, rateLim
       ? Listener.Endpoint.Path({ path: paths.resolve(path), forOthers: false })
       : Listener.Endpoint.Inherited({ descriptor: inherited })
   const address = yield* Listener.listen(endpoint, { admission, handlers, rateLimit, maximumConnections })
-  return UnixServer.of({ path: address })
+  // Node does not ask the kernel where a socket that it was given is bound.
+  return UnixServer.of({ path: inherited === undefined ? address : path })
 })

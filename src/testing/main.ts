@@ -5,7 +5,8 @@
  * On stdout there are only lines of JSON: first where it listens and who its client is, then every call of its token
  * endpoint. Somebody sits in front of the browser and answers at once.
  */
-import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Deferred, Duration, Effect, Exit, Layer, Logger, Option, Redacted } from "effect"
 import { CliOutput, Command, Flag } from "effect/cli"
 import { version } from "../version.ts"

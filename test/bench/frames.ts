@@ -13,7 +13,7 @@ export const frames = async () => {
   const texts = Array.from({ length: count }, () => JSON.stringify(request))
   const stream = Buffer.concat(Array.from({ length: count }, () => frame))
   const decode = await median(21, () => {
-    const decoder = Frame.makeDecoder()
+    const decoder = new Frame.Decoder()
     for (let at = 0; at < stream.byteLength; at += 65_536) {
       Result.getOrThrow(decoder.push(stream.subarray(at, at + 65_536)))
     }

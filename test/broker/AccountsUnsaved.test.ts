@@ -37,6 +37,7 @@ describe("a refreshed token that cannot be saved", () => {
       const { access, accounts, provider, record, stored } = yield* setUpFull
       assert.strictEqual(yield* access(github), "access-1")
       assert.deepStrictEqual(yield* accounts.unsaved(github), Option.some(unavailable))
+      assert.isTrue(Option.isNone(accounts.glance(github)), "what is in the store is not what is true")
       assert.isTrue(Option.isNone(yield* accounts.unsaved(other)))
       const held = Option.getOrThrow(yield* accounts.get(github))
       assert.strictEqual(accessOf(held.token), "access-1")

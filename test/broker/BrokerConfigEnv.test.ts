@@ -15,13 +15,13 @@ const settings = (environment: { readonly [name: string]: string }) =>
 describe("the environment", () => {
   it.effect("can put everything under one folder", () =>
     Effect.gen(function* () {
-      const { accountsDirectory, auditDirectory, configFile, socketPath } = yield* settings({
+      const { accountsDirectory, auditDirectory, configFile, keysDirectory, socketPath, usageFile } = yield* settings({
         TOKENKEEP_HOME: "/keep",
         HOME: "/home/me",
       })
       assert.deepStrictEqual(
-        [accountsDirectory, auditDirectory, configFile, socketPath],
-        ["/keep/accounts", "/keep/audit", "/keep/config.json", "/keep/host.sock"],
+        [accountsDirectory, auditDirectory, configFile, keysDirectory, socketPath, usageFile],
+        ["/keep/accounts", "/keep/audit", "/keep/config.json", "/keep/keys", "/keep/host.sock", "/keep/usage.json"],
       )
     }),
   )
@@ -37,6 +37,8 @@ describe("the environment", () => {
       })
       assert.strictEqual(found.configFile, "/xdg/config/tokenkeep/config.json")
       assert.strictEqual(found.accountsDirectory, "/xdg/data/tokenkeep/accounts")
+      assert.strictEqual(found.keysDirectory, "/xdg/data/tokenkeep/keys")
+      assert.strictEqual(found.usageFile, "/xdg/state/tokenkeep/usage.json")
       assert.strictEqual(found.auditDirectory, "/xdg/state/tokenkeep/audit")
       assert.strictEqual(found.socketPath, "/run/user/1000/tokenkeep/host.sock")
       const { socketPath } = yield* settings({ HOME: "/home/me" })

@@ -3,8 +3,11 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, type Layer, Option, Redacted } from "effect"
+import { ApiKeys } from "../../src/broker/ApiKeys.ts"
 import { Broker } from "../../src/broker/Broker.ts"
+import { Usage } from "../../src/broker/Usage.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
+import { longest } from "../../src/domain/ApiKey.ts"
 import type { PublicToken } from "../../src/domain/Token.ts"
 import * as Behaviour from "../../src/testing/Behaviour.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
@@ -47,9 +50,9 @@ const secretsOf = (redirect: string) => {
   return { code: searchParams.get("code") ?? "", state: searchParams.get("state") ?? "" }
 }
 
-export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvider, E>) =>
+export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvider | ApiKeys, E>) =>
   describe(`a broker ${name}`, () => {
-    const test = <A, E2>(title: string, effect: Effect.Effect<A, E2, Broker | ScriptedProvider>) =>
+    const test = <A, E2>(title: string, effect: Effect.Effect<A, E2, Broker | ScriptedProvider | ApiKeys>) =>
       it.live(title, () => Effect.provide(effect, layer))
 
     describe("logging in by pasting", () => {
@@ -462,6 +465,56 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
           assert.strictEqual(yield* tagOf(broker.refreshToken(account)), "TokenNotFound")
           assert.deepStrictEqual(yield* broker.listBuckets("scripted"), [])
           assert.deepStrictEqual(yield* broker.listProviders, ["scripted"])
+        }),
+      )
+    })
+
+    describe("API keys", () => {
+      test(
+        "are read by name, and listed, as long as the host has them",
+        Effect.gen(function* () {
+          const broker = yield* Broker
+          const keys = yield* ApiKeys
+          const missing = yield* Effect.flip(broker.getApiKey("hub"))
+          assert.strictEqual(missing._tag, "ApiKeyNotFound")
+          assert.include(missing.message, "tokenkeep key set hub")
+          assert.isFalse(yield* broker.hasApiKey("hub"))
+          assert.deepStrictEqual(yield* broker.listApiKeys, [])
+          const widest = '"'.repeat(longest)
+          for (const [name, text] of [
+            ["hub", "sk-hub"],
+            ["it's: ключ", widest],
+          ] as const) {
+            yield* keys.set(name, Redacted.make(text))
+            assert.strictEqual(Redacted.value(yield* broker.getApiKey(name)), text)
+            assert.isTrue(yield* broker.hasApiKey(name))
+          }
+          assert.sameMembers([...(yield* broker.listApiKeys)], ["hub", "it's: ключ"])
+          yield* keys.remove("hub")
+          assert.strictEqual(yield* tagOf(broker.getApiKey("hub")), "ApiKeyNotFound")
+        }),
+      )
+    })
+
+    describe("statistics", () => {
+      test(
+        "are of accounts that somebody is logged in to, used or not",
+        Effect.gen(function* () {
+          const broker = yield* Broker
+          const usage = yield* Usage
+          const other = Account.make("scripted", "other")
+          assert.strictEqual(yield* tagOf(broker.bucketStats(account)), "TokenNotFound")
+          yield* loggedIn
+          const unused = { bucket: "work", requestCount: 0, percentage: 0, lastUsed: Option.none() }
+          assert.deepStrictEqual(yield* broker.bucketStats(account), unused)
+          const before = yield* DateTime.now
+          for (const asked of [account, other, account, account]) usage.count(asked)
+          const { lastUsed, ...stats } = yield* broker.bucketStats(account)
+          assert.deepStrictEqual(stats, { bucket: "work", requestCount: 3, percentage: 75 })
+          const since = DateTime.distance(before, Option.getOrThrow(lastUsed))
+          // On the wire there are whole seconds.
+          assert.isTrue(Duration.between(since, { minimum: Duration.seconds(-1), maximum: Duration.seconds(5) }))
+          assert.strictEqual(yield* tagOf(broker.bucketStats(other)), "TokenNotFound")
         }),
       )
     })

@@ -19,7 +19,7 @@ const startHost = Effect.gen(function* () {
   let connections = 0
   const server = createServer((socket) => {
     connections++
-    const decoder = Frame.makeDecoder()
+    const decoder = new Frame.Decoder()
     socket.on("error", () => {})
     socket.on("close", () => Queue.offerUnsafe(closed, undefined))
     socket.on("data", (bytes: Buffer) => {

@@ -142,7 +142,9 @@ const run = async () => {
 }
 
 const cleanUp = async () => {
+  const ended = children.filter(({ exitCode }) => exitCode === null).map((child) => once(child, "close"))
   for (const child of children) child.kill()
+  await Promise.all(ended)
   await rm(home, { recursive: true, force: true })
 }
 process.once("SIGINT", () => {

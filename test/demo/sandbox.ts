@@ -11,7 +11,7 @@ const path = process.env["TOKENKEEP_SOCKET"]
 if (path === undefined) throw new Error("TOKENKEEP_SOCKET is not set")
 
 const socket = connect(path)
-const decoder = Frame.makeDecoder()
+const decoder = new Frame.Decoder()
 const waiting = new Map<unknown, (reply: Frame.JsonObject) => void>()
 
 socket.on("data", (bytes: Buffer) => {

@@ -5,12 +5,14 @@ import * as Errors from "../../src/domain/Errors.ts"
 
 const AnyError = Schema.Union([
   Errors.AccessDenied,
+  Errors.ApiKeyNotFound,
   Errors.AuthorizationPending,
   Errors.Cancelled,
   Errors.ConfigCorrupt,
   Errors.ExchangeFailed,
   Errors.FlowInitiationFailed,
   Errors.Forbidden,
+  Errors.GrantNotFound,
   Errors.HostFailure,
   Errors.HostUnreachable,
   Errors.InvalidRequest,
@@ -19,6 +21,7 @@ const AnyError = Schema.Union([
   Errors.PollFailed,
   Errors.ProviderNotConfigured,
   Errors.ProviderNotFound,
+  Errors.QuestionNotFound,
   Errors.RateLimited,
   Errors.ReauthRequired,
   Errors.RefreshFailed,
@@ -43,9 +46,12 @@ const decode = Schema.decodeUnknownSync(codec)
 /** Each error, with the words of its message that say what to do, or where there is nothing to do what happened. */
 const inOwnWords = (text: string, account: Account.AccountKey): ReadonlyArray<readonly [AnyError, RegExp]> => [
   [Errors.AccessDenied.make({ sessionId: text }), /begin a new login/],
+  [Errors.ApiKeyNotFound.make({ name: text }), /tokenkeep key set/],
   [Errors.AuthorizationPending.make({}), /Ask again after the interval/],
   [Errors.Cancelled.make({}), /Send it again/],
   [Errors.Forbidden.make({}), /not granted to this peer/],
+  [Errors.GrantNotFound.make({ id: text }), /tokenkeep grant list/],
+  [Errors.QuestionNotFound.make({ id: text }), /tokenkeep approve/],
   [Errors.ConfigCorrupt.make({ path: text, provider: text }), /tokenkeep provider add/],
   [Errors.HostFailure.make({}), /in its log/],
   [Errors.PeerMismatch.make({ sessionId: text }), /Begin a login of your own/],
@@ -141,6 +147,11 @@ describe("errors", () => {
     assert.include(Errors.ProviderNotConfigured.make({ provider: "hub" }).message, "called hub.")
     assert.include(Errors.ProviderNotFound.make({ provider: "hub" }).message, "called hub,")
     assert.include(Errors.StoreCorrupt.make({ path: "/a/b.json" }).message, "/a/b.json")
+    assert.match(
+      Errors.StoreCorrupt.make({ path: "/a/b.json", apiKey: "hub" }).message,
+      /\/a\/b\.json .*tokenkeep key set hub$/,
+    )
+    assert.match(Errors.ApiKeyNotFound.make({ name: "a hub" }).message, /key a hub\. .*tokenkeep key set 'a hub'$/)
     assert.include(Errors.StoreUnavailable.make({ path: "/a/b.json", operation: "read" }).message, "read /a/b.json")
   })
 

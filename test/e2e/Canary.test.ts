@@ -6,6 +6,7 @@ import { connect } from "node:net"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Logger, Option, Path, Redacted, References, Result, Schema, Tracer } from "effect"
+import { ApiKeys } from "../../src/broker/ApiKeys.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import { Providers } from "../../src/broker/Providers.ts"
@@ -25,7 +26,7 @@ const rawClient = (path: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const socket = connect(path)
-      const decoder = Frame.makeDecoder()
+      const decoder = new Frame.Decoder()
       const received: Array<Buffer> = []
       const waiting = new Map<unknown, (reply: Frame.JsonObject) => void>()
       socket.on("data", (bytes: Buffer) => {
@@ -163,6 +164,21 @@ describe("secrets", () => {
           yield* client.ask(op, account)
           yield* client.ask(op, {})
         }
+        const keys = yield* ApiKeys
+        secrets.set("API key", "canary-api-key")
+        yield* keys.set("canary", Redacted.make("canary-api-key"))
+        const badFile = paths.join(paths.dirname(configFile), "keys", "bad.json")
+        yield* fs.writeFileString(badFile, '{"version":1,"name":"other","key":"canary-api-key"}')
+        for (const op of ["has_api_key", "list_api_keys", "set_api_key", "get_bucket_stats"]) {
+          for (const name of ["canary", "bad", "none"])
+            yield* client.ask(op, { ...account, name, key: "canary-api-key" })
+        }
+        yield* client.ask("get_api_key", { name: "bad" })
+        // The one way out for a key is the reply to who asks for it.
+        const whole = client.received.length
+        const key = yield* client.ask("get_api_key", { name: "canary" })
+        assert.deepInclude(key, { ok: true, data: { key: "canary-api-key" } })
+        client.received.splice(whole)
         secrets.set("pasted code", "canary-pasted-code")
         secrets.set("raw answer", "canary-raw-answer")
         secrets.set("planted token", "canary-planted")
@@ -171,7 +187,7 @@ describe("secrets", () => {
         const home = paths.dirname(configFile)
         for (const name of yield* fs.readDirectory(home, { recursive: true })) {
           const file = paths.join(home, name)
-          const own = name.startsWith("accounts/") || name === "client-secret"
+          const own = name.startsWith("accounts/") || name.startsWith("keys/") || name === "client-secret"
           if (own || (yield* fs.stat(file)).type !== "File") continue
           output.push(name, yield* fs.readFileString(file))
         }

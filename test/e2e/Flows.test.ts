@@ -194,7 +194,7 @@ describe("with a real authorization server", () => {
                   peer: Connected({ uid: 1, grant: Redacted.value(token) }),
                   label: "test",
                   rights: everything,
-                  dismissed: Effect.never,
+                  whenDismissed: () => () => {},
                 }),
             }),
         }),

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Option, Redacted, Ref, Result } from "effect"
+import { Clock, Effect, FiberSet, Option, Redacted, Ref, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { CurrentPeer } from "../../src/broker/CurrentPeer.ts"
 import { TokenNotFound, Unauthorized } from "../../src/domain/Errors.ts"
@@ -7,11 +7,11 @@ import * as Account from "../../src/domain/AccountKey.ts"
 import { Connected } from "../../src/domain/Peer.ts"
 import { Admission, type Visitor } from "../../src/server/Admission.ts"
 import { Audit } from "../../src/server/Audit.ts"
-import * as Connection from "../../src/server/Connection.ts"
+import { Connection, type Server } from "../../src/server/Connection.ts"
 import * as Frame from "../../src/server/Frame.ts"
 import type { Handlers } from "../../src/server/Handlers.ts"
 import { everything } from "../../src/server/Rights.ts"
-import * as MemorySocket from "../support/MemorySocket.ts"
+import * as MemoryLine from "../support/MemoryLine.ts"
 
 const hello = (bounds: {
   readonly minVersion: unknown
@@ -29,7 +29,7 @@ const visitor: Visitor = {
   peer: Connected({ uid: 1000, grant: "host" }),
   label: "host",
   rights: everything,
-  dismissed: Effect.never,
+  whenDismissed: () => () => {},
 }
 const everybody = Admission.of({ label: "host", hears: () => true, admit: () => Effect.succeed(visitor) })
 const nobody = Admission.of({ ...everybody, hears: () => false })
@@ -62,36 +62,35 @@ const answer: Handlers["answer"] = (op, payload) => {
   }
 }
 
-const connect = Effect.fnUntraced(function* (
-  options: {
-    readonly rateLimit?: number
-    readonly admission?: Admission["Service"]
-    readonly answer?: Handlers["answer"]
-    readonly atHand?: Handlers["atHand"]
-  } = {},
-) {
-  const peer = yield* MemorySocket.make
-  const draining = yield* Deferred.make<void>()
-  const server = yield* Connection.serve({
-    socket: peer.socket,
-    sink: peer.sink,
-    credentials: Option.none(),
+interface Options {
+  readonly rateLimit?: number
+  readonly admission?: Admission["Service"]
+  readonly answer?: Handlers["answer"]
+  readonly atHand?: Handlers["atHand"]
+}
+
+const connect = Effect.fnUntraced(function* (options: Options) {
+  const peer = yield* MemoryLine.make
+  const server: Server = {
     admission: options.admission ?? everybody,
     handlers: { answer: options.answer ?? answer, atHand: options.atHand ?? (() => undefined) },
+    audit: yield* Audit,
+    clock: yield* Clock.Clock,
     rateLimit: options.rateLimit ?? 1000,
-    draining: Deferred.await(draining),
-  }).pipe(Effect.provide(Audit.layerOff), Effect.forkChild)
-  return { ...peer, server, draining }
-})
+    complain: Effect.logError,
+    fork: yield* FiberSet.runtime(yield* FiberSet.make<void>())<never>(),
+  }
+  const connection = new Connection(server, peer.line, Option.none())
+  peer.connect(connection)
+  return { ...peer, leave: Effect.sync(() => connection.leave()) }
+}, Effect.provide(Audit.layerOff))
 
-const greeted = Effect.fnUntraced(function* (options: Parameters<typeof connect>[0] = {}) {
+const greeted = Effect.fnUntraced(function* (options: Options = {}) {
   const connection = yield* connect(options)
   yield* connection.send(hello(anyVersion))
   yield* connection.receive
   return connection
 })
-
-const isClosed = (server: Fiber.Fiber<void>) => server.pollUnsafe() !== undefined
 
 describe("the handshake", () => {
   it.effect("settles on the highest version that both sides allow", () =>
@@ -101,7 +100,7 @@ describe("the handshake", () => {
         [1, 1, 1],
         [2, 7, 2],
       ]) {
-        const { receive, send } = yield* connect()
+        const { receive, send } = yield* connect({})
         yield* send(hello({ minVersion, maxVersion }))
         assert.deepStrictEqual(yield* receive, { v: version, op: "handshake", ok: true, data: { version } })
       }
@@ -116,12 +115,12 @@ describe("the handshake", () => {
         { minVersion: 1.5, maxVersion: 2 },
         { minVersion: "1", maxVersion: "2" },
       ]) {
-        const { receive, send, server } = yield* connect({ admission: onlyWith("secret") })
+        const { receive, send, closed } = yield* connect({ admission: onlyWith("secret") })
         yield* send(hello(bounds))
         const reply = yield* receive
         assert.strictEqual(reply["ok"], false)
         assert.strictEqual(reply["code"], "UNKNOWN_VERSION")
-        yield* Fiber.join(server)
+        yield* closed
       }
     }),
   )
@@ -129,11 +128,11 @@ describe("the handshake", () => {
   it.effect("refuses a peer that may not connect, and closes", () =>
     Effect.gen(function* () {
       for (const capability of [{}, { capabilityToken: "wrong" }]) {
-        const { receive, send, server } = yield* connect({ admission: onlyWith("right") })
+        const { receive, send, closed } = yield* connect({ admission: onlyWith("right") })
         yield* send(hello({ ...anyVersion, ...capability }))
         yield* TestClock.adjust("1 second")
         assert.strictEqual((yield* receive)["code"], "UNAUTHORIZED")
-        yield* Fiber.join(server)
+        yield* closed
       }
       const admitted = yield* connect({ admission: onlyWith("right") })
       yield* admitted.send(hello({ ...anyVersion, capabilityToken: "right" }))
@@ -143,19 +142,19 @@ describe("the handshake", () => {
 
   it.effect("of a user who may not connect is not looked at", () =>
     Effect.gen(function* () {
-      const { receive, sendBytes, server } = yield* connect({ admission: nobody })
+      const { receive, sendBytes, closed } = yield* connect({ admission: nobody })
       yield* sendBytes(Uint8Array.of(255))
       assert.strictEqual((yield* receive)["code"], "UNAUTHORIZED")
-      yield* Fiber.join(server)
+      yield* closed
     }),
   )
 
   it.effect("closes without a word on any other first frame", () =>
     Effect.gen(function* () {
       for (const frame of [request("1", "get_token"), {}, { ...hello(anyVersion), v: 2 }]) {
-        const { send, server, writes } = yield* connect()
+        const { send, closed, writes } = yield* connect({})
         yield* send(frame)
-        yield* Fiber.join(server)
+        yield* closed
         assert.deepStrictEqual(writes, [])
       }
     }),
@@ -163,11 +162,11 @@ describe("the handshake", () => {
 
   it.effect("must come within 5 s", () =>
     Effect.gen(function* () {
-      const { server } = yield* connect()
+      const { isClosed } = yield* connect({})
       yield* TestClock.adjust("4999 millis")
-      assert.isFalse(isClosed(server))
+      assert.isFalse(isClosed())
       yield* TestClock.adjust("1 millis")
-      assert.isTrue(isClosed(server))
+      assert.isTrue(isClosed())
     }),
   )
 })
@@ -181,24 +180,24 @@ describe("frames", () => {
         [0, 0, 0, 0],
         [0, 0, 0, 2, 91, 93],
       ]) {
-        const { sendBytes, server } = yield* greeted()
+        const { sendBytes, closed } = yield* greeted()
         yield* sendBytes(Uint8Array.from(bytes))
-        yield* Fiber.join(server)
+        yield* closed
       }
     }),
   )
 
   it.effect("that have begun must be complete within 5 s, however slowly they come", () =>
     Effect.gen(function* () {
-      const { sendBytes, server } = yield* greeted()
+      const { sendBytes, isClosed } = yield* greeted()
       const frame = Result.getOrThrow(Frame.encode(request("1", "echo")))
       for (const byte of frame.subarray(0, 4)) {
         yield* sendBytes(Uint8Array.of(byte))
         yield* TestClock.adjust("1200 millis")
       }
-      assert.isFalse(isClosed(server))
+      assert.isFalse(isClosed())
       yield* TestClock.adjust("200 millis")
-      assert.isTrue(isClosed(server))
+      assert.isTrue(isClosed())
 
       const patient = yield* greeted()
       yield* patient.sendBytes(frame.subarray(0, 7))
@@ -206,7 +205,7 @@ describe("frames", () => {
       yield* patient.sendBytes(frame.subarray(7))
       assert.strictEqual((yield* patient.receive)["id"], "1")
       yield* TestClock.adjust("10 minutes")
-      assert.isFalse(isClosed(patient.server))
+      assert.isFalse(patient.isClosed())
     }),
   )
 
@@ -262,13 +261,13 @@ describe("requests", () => {
 
   it.effect("that are not requests are answered if they can be, else the connection is closed", () =>
     Effect.gen(function* () {
-      const { receive, send, server } = yield* greeted()
+      const { receive, send, closed } = yield* greeted()
       yield* send({ v: 3, id: "a", op: "echo", payload: {} })
       assert.containSubset(yield* receive, { id: "a", code: "INVALID_REQUEST" })
       yield* send({ v: 2, id: "b", op: "echo", payload: [] })
       assert.containSubset(yield* receive, { id: "b", code: "INVALID_REQUEST" })
       yield* send({ v: 2, id: "x".repeat(129), op: "echo", payload: {} })
-      yield* Fiber.join(server)
+      yield* closed
     }),
   )
 
@@ -307,7 +306,7 @@ describe("requests", () => {
       assert.strictEqual(yield* Ref.get(interrupted), 1)
       yield* send(request("d", "cancel", { targetId: "a" }))
       assert.deepStrictEqual(yield* receive, { v: 2, id: "d", ok: true, data: {} })
-      assert.strictEqual(writes.length, 4)
+      assert.strictEqual(writes.length, 3)
     }),
   )
 
@@ -354,7 +353,7 @@ describe("a peer that does not read", () => {
   it.effect("is waited for 10 s, and until then has no more than so many replies made for it", () =>
     Effect.gen(function* () {
       const handled = yield* Ref.make(0)
-      const { send, server, stopReading } = yield* greeted({
+      const { send, isClosed, stopReading } = yield* greeted({
         answer: () =>
           Effect.as(
             Ref.update(handled, (n) => n + 1),
@@ -366,9 +365,58 @@ describe("a peer that does not read", () => {
       for (let i = 0; i < 500; i++) yield* send(request(String(i), "echo"))
       yield* TestClock.adjust("9999 millis")
       assert.isAtMost(yield* Ref.get(handled), 64)
-      assert.isFalse(isClosed(server))
+      assert.isFalse(isClosed())
       yield* TestClock.adjust("1 millis")
-      assert.isTrue(isClosed(server))
+      assert.isTrue(isClosed())
+    }),
+  )
+})
+
+describe("a peer that has nothing more to say", () => {
+  it.effect("still gets the answers, and then is let go", () =>
+    Effect.gen(function* () {
+      const { finish, isClosed, receive, send } = yield* greeted()
+      yield* send(request("a", "slow"))
+      yield* finish
+      assert.isFalse(isClosed())
+      yield* TestClock.adjust("2 seconds")
+      assert.containSubset(yield* receive, { id: "a", ok: true })
+      assert.isTrue(isClosed())
+    }),
+  )
+})
+
+describe("a peer that is dismissed", () => {
+  it.effect("hears so of what is under way, and is let go", () =>
+    Effect.gen(function* () {
+      const leaves = new Set<() => void>()
+      const whenDismissed = (leave: () => void) => {
+        leaves.add(leave)
+        return () => leaves.delete(leave)
+      }
+      const admission = Admission.of({ ...everybody, admit: () => Effect.succeed({ ...visitor, whenDismissed }) })
+      const { isClosed, receive, send } = yield* greeted({ admission })
+      yield* send(request("a", "hang"))
+      for (const leave of leaves) leave()
+      assert.containSubset(yield* receive, { id: "a", code: "UNAUTHORIZED" })
+      assert.isTrue(isClosed())
+      assert.strictEqual(leaves.size, 0)
+    }),
+  )
+})
+
+describe("what is known at once", () => {
+  it.effect("is answered before anything that has to be asked for, with one write", () =>
+    Effect.gen(function* () {
+      const token = { accessToken: Redacted.make("at hand"), tokenType: "bearer", extras: {} }
+      const atHand: Handlers["atHand"] = (op) =>
+        op === "get_token" ? { data: Redacted.make('{"known":true}'), account: "github", token } : undefined
+      const { receive, sendBytes, writes } = yield* greeted({ atHand })
+      const frames = ["a", "b"].map((id) => Result.getOrThrow(Frame.encode(request(id, "get_token"))))
+      yield* sendBytes(Buffer.concat(frames))
+      assert.deepStrictEqual(yield* receive, { v: 2, id: "a", ok: true, data: { known: true } })
+      assert.deepStrictEqual(yield* receive, { v: 2, id: "b", ok: true, data: { known: true } })
+      assert.strictEqual(writes.length, 2)
     }),
   )
 })
@@ -376,18 +424,18 @@ describe("a peer that does not read", () => {
 describe("a server that shuts down", () => {
   it.effect("lets requests under way end, for 5 s, and takes no more", () =>
     Effect.gen(function* () {
-      const { draining, receive, send, server, writes } = yield* greeted()
+      const { leave, receive, send, isClosed, writes } = yield* greeted()
       yield* send(request("a", "slow"))
       yield* send(request("b", "hang"))
       yield* TestClock.adjust("1 seconds")
-      yield* Deferred.succeed(draining, undefined)
+      yield* leave
       yield* send(request("c", "echo"))
       yield* TestClock.adjust("1 seconds")
       assert.containSubset(yield* receive, { id: "a", ok: true })
       yield* TestClock.adjust("3999 millis")
-      assert.isFalse(isClosed(server))
+      assert.isFalse(isClosed())
       yield* TestClock.adjust("1 millis")
-      assert.isTrue(isClosed(server))
+      assert.isTrue(isClosed())
       assert.strictEqual(writes.length, 2)
     }),
   )

@@ -17,8 +17,8 @@ const frameOf = (body: string | Uint8Array) => {
 }
 
 const decode = (...chunks: ReadonlyArray<Uint8Array>) => {
-  const decoder = Frame.makeDecoder()
-  return Result.all(chunks.map(decoder.push)).pipe(Result.map((frames) => frames.flat()))
+  const decoder = new Frame.Decoder()
+  return Result.all(chunks.map((chunk) => decoder.push(chunk))).pipe(Result.map((frames) => frames.flat()))
 }
 
 const cutAt = (bytes: Uint8Array, points: ReadonlyArray<number>) => {
@@ -64,7 +64,7 @@ describe("frames", () => {
   })
 
   it("come out as soon as they are complete, and not before", () => {
-    const decoder = Frame.makeDecoder()
+    const decoder = new Frame.Decoder()
     const bytes = Buffer.concat([encode({ n: 1 }), encode({ n: 2 }), encode({ n: 3 })])
     const two = encode({ n: 1 }).byteLength * 2
     assert.deepStrictEqual(decoder.push(bytes.subarray(0, two - 1)), Result.succeed([{ n: 1 }]))
@@ -72,7 +72,7 @@ describe("frames", () => {
   })
 
   it("do not mind what happens to a chunk after it was taken", () => {
-    const decoder = Frame.makeDecoder()
+    const decoder = new Frame.Decoder()
     const bytes = encode({ kept: "whole" })
     const chunk = Buffer.from(bytes.subarray(0, 12))
     decoder.push(chunk)
@@ -128,20 +128,20 @@ describe("frames", () => {
   })
 
   it("are partial from their first byte to the one before their last", () => {
-    const decoder = Frame.makeDecoder()
+    const decoder = new Frame.Decoder()
     const bytes = encode({ n: 1 })
-    assert.isFalse(decoder.isPartial())
+    assert.isFalse(decoder.isPartial)
     for (const byte of bytes.subarray(0, -1)) {
       decoder.push(Uint8Array.of(byte))
-      assert.isTrue(decoder.isPartial())
+      assert.isTrue(decoder.isPartial)
     }
     decoder.push(bytes.subarray(-1))
-    assert.isFalse(decoder.isPartial())
+    assert.isFalse(decoder.isPartial)
   })
 
   it("are partial when the next one has begun in the same chunk", () => {
-    const decoder = Frame.makeDecoder()
+    const decoder = new Frame.Decoder()
     decoder.push(Buffer.concat([encode({ n: 1 }), Uint8Array.of(0)]))
-    assert.isTrue(decoder.isPartial())
+    assert.isTrue(decoder.isPartial)
   })
 })

@@ -100,6 +100,7 @@ describe("the codes of errors", () => {
       Unauthorized: "UNAUTHORIZED",
       PeerMismatch: "UNAUTHORIZED",
       TokenNotFound: "NOT_FOUND",
+      ApiKeyNotFound: "NOT_FOUND",
       GrantNotFound: "NOT_FOUND",
       QuestionNotFound: "NOT_FOUND",
       RateLimited: "RATE_LIMITED",
@@ -298,6 +299,36 @@ describe("a request", () => {
       { payload: 1 },
     ]) {
       assert.isFalse(Protocol.isRequest({ ...request, ...wrong }), JSON.stringify(wrong))
+    }
+  })
+})
+
+describe("an API key on the wire", () => {
+  it("is not taken from a host that says what cannot be sent on, or shown", () => {
+    for (const wire of [{}, { key: "" }, { key: 1 }, { key: "a\r\nx: y" }, { key: "\u001b[2J" }, "key"]) {
+      assert.isTrue(Option.isNone(Protocol.decodeApiKey(wire)), JSON.stringify(wire))
+    }
+    const key = Redacted.make("sk-1 2")
+    const arrived = Option.getOrThrow(Protocol.decodeApiKey(throughJson(Protocol.encodeApiKey(key))))
+    assert.strictEqual(Redacted.value(arrived), "sk-1 2")
+  })
+})
+
+describe("statistics on the wire", () => {
+  const used = { bucket: "work", requestCount: 3, percentage: 75, lastUsed: 1_800_000_000 }
+
+  it("tell in whole seconds when, if ever", () => {
+    const at = (millis: number) => Option.some(DateTime.makeUnsafe(millis))
+    const { lastUsed: _, ...unused } = used
+    assert.deepStrictEqual(Protocol.encodeStats({ ...used, lastUsed: at(1_800_000_000_999) }), used)
+    assert.deepStrictEqual(Protocol.encodeStats({ ...used, lastUsed: Option.none() }), unused)
+    assert.deepStrictEqual(Option.getOrThrow(Protocol.decodeStats(used)).lastUsed, at(1_800_000_000_000))
+    assert.deepStrictEqual(Option.getOrThrow(Protocol.decodeStats(unused)).lastUsed, Option.none())
+  })
+
+  it("are not taken where they make no sense", () => {
+    for (const wrong of [{ requestCount: -1 }, { requestCount: 1.5 }, { percentage: 101 }, { lastUsed: 1e15 }]) {
+      assert.isTrue(Option.isNone(Protocol.decodeStats({ ...used, ...wrong })), JSON.stringify(wrong))
     }
   })
 })

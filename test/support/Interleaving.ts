@@ -11,6 +11,7 @@ import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import type { AccountLock } from "../../src/broker/AccountLock.ts"
 import { Accounts } from "../../src/broker/Accounts.ts"
+import { ApiKeys } from "../../src/broker/ApiKeys.ts"
 import { Broker } from "../../src/broker/Broker.ts"
 import type { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
@@ -207,7 +208,7 @@ const layerProcess = (client: Layer.Layer<OAuthClient>) =>
   BrokerHost.layerNoDeps.pipe(
     Layer.provide(Refresher.layer),
     Layer.provide(Accounts.layer),
-    Layer.provide([Sessions.layer, client, Layer.mock(LoopbackListener, {}), providers]),
+    Layer.provide([Sessions.layer, client, Layer.mock(LoopbackListener, {}), Layer.mock(ApiKeys, {}), providers]),
     Layer.provide([SecureRandom.layerWebCrypto, layerDigest]),
     Layer.fresh,
   )

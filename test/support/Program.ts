@@ -17,6 +17,7 @@ export interface Outcome {
 
 /** A running process. */
 export interface Running {
+  readonly pid: number
   /** The first match of a pattern in what has been said so far, or will be; fails when the process ends without it. */
   readonly said: (stream: "stdout" | "stderr", pattern: RegExp) => Promise<RegExpExecArray>
   readonly write: (text: string) => void
@@ -56,6 +57,7 @@ export const start = (args: ReadonlyArray<string>, environment: Environment, und
         notice()
       })
       return {
+        pid: child.pid ?? -1,
         ended,
         write: (text) => child.stdin.write(text),
         deafen: () => {

@@ -4,6 +4,7 @@
 import { spawn, spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
+import * as OtherUser from "./OtherUser.ts"
 
 const script = fileURLToPath(new URL("../e2e/wire_client.py", import.meta.url))
 
@@ -25,6 +26,8 @@ interface Options {
   readonly environment?: { readonly [name: string]: string }
   /** What can be read from descriptor 3. */
   readonly behindDescriptor?: string
+  /** As whom it runs. */
+  readonly user?: number
 }
 
 /** A reply, as it was printed. */
@@ -46,10 +49,12 @@ export const exit = { answered: 0, unreachable: 1, usage: 2, closed: 3, refused:
 /** Runs the client to its end. */
 export const run = (
   socket: string,
-  { args = [], behindDescriptor = "", environment = {}, lines = [] }: Options = {},
+  { args = [], behindDescriptor = "", environment = {}, lines = [], user }: Options = {},
 ): Effect.Effect<Outcome> =>
   Effect.callback((resume) => {
-    const child = spawn(python ?? "python3", ["-I", "-S", script, ...args], {
+    const command = user === undefined ? python : OtherUser.python
+    const child = spawn(command ?? "python3", ["-I", "-S", script, ...args], {
+      ...(user !== undefined && { uid: user, gid: user }),
       env: { TOKENKEEP_SOCKET: socket, ...environment },
       stdio: ["pipe", "pipe", "pipe", "pipe"],
     })
