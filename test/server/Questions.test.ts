@@ -36,7 +36,7 @@ const setUp = Effect.gen(function* () {
 const isDone = (fiber: Fiber.Fiber<boolean>) => fiber.pollUnsafe() !== undefined
 
 const layer = Questions.layer.pipe(Layer.provide(SecureRandom.layerWebCrypto), Layer.fresh)
-const test = (name: string, body: Effect.Effect<void, unknown, Questions>) =>
+const test = <E>(name: string, body: Effect.Effect<void, E, Questions>) =>
   it.effect(name, () => body.pipe(Effect.provide(layer)))
 
 describe("questions", () => {

@@ -6,10 +6,12 @@ import { NodeServices } from "@effect/platform-node"
 import { Context, DateTime, Effect, Layer, Option, Redacted, Schema, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { AccountLock } from "../../src/broker/AccountLock.ts"
+import { ApiKeys } from "../../src/broker/ApiKeys.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
+import { Usage } from "../../src/broker/Usage.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import type * as AuditEntry from "../../src/domain/AuditEntry.ts"
 import * as Grant from "../../src/domain/Grant.ts"
@@ -82,7 +84,15 @@ export const start = Effect.fnUntraced(function* ({ ask = false, home, rateLimit
   ).pipe(Layer.provide(TokenStore.layerMemory))
   const broker = Layer.unwrap(
     Effect.map(ScriptedProvider, ({ provider }) =>
-      BrokerHost.layerOver(Layer.mergeAll(store, AccountLock.layerMemory, Providers.layerMemory([provider]))),
+      BrokerHost.layerOver(
+        Layer.mergeAll(
+          store,
+          AccountLock.layerMemory,
+          Providers.layerMemory([provider]),
+          ApiKeys.layerMemory,
+          Usage.layerMemory,
+        ),
+      ),
     ),
   )
   const audit = Layer.succeed(Audit, Audit.of({ record: (entry) => void entries.push(entry), mayServe: () => true }))
