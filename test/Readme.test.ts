@@ -15,6 +15,7 @@ import { TokenStore } from "../src/broker/TokenStore.ts"
 import * as Account from "../src/domain/AccountKey.ts"
 import * as Protocol from "../src/server/Protocol.ts"
 import { recordOf, tokenOf } from "./support/Records.ts"
+import * as Activation from "./support/Activation.ts"
 import * as AuthorizationServer from "./support/AuthorizationServer.ts"
 import { visit } from "./support/Person.ts"
 import * as Program from "./support/Program.ts"
@@ -42,7 +43,14 @@ describe("the README", () => {
             .slice(0, 2)
             .join(" ")}`,
       ),
-      ["sh: npm ci", "sh: npm ci", "sh: tokenkeep provider", "sh: tokenkeep serve", "ts: import {"],
+      [
+        "sh: npm ci",
+        "sh: npm ci",
+        "sh: tokenkeep provider",
+        "sh: tokenkeep serve",
+        "ini: # ~/.config/systemd/user/tokenkeep.socket",
+        "ts: import {",
+      ],
     )
   })
 
@@ -134,6 +142,19 @@ describe("the README", () => {
       const host = yield* Program.start(args, environment)
       const [line] = yield* Effect.promise(() => host.said("stdout", /.*\n/))
       assert.strictEqual(line, `Listening on ${path}\n`)
+    }),
+  )
+
+  it.live.skipIf(!Activation.isPossible)("shows units that systemd can run (skipped without Linux and python3)", () =>
+    Effect.gen(function* () {
+      const units = blockWith("ListenStream=")
+      const [, name = ""] = /^ListenStream=%t\/tokenkeep\/(\S+)$/m.exec(units) ?? []
+      const [, ...args] = /^ExecStart=\/usr\/bin\/env (.+)$/m.exec(units)?.[1]?.split(" ") ?? []
+      assert.match(units, /^Type=notify$/m)
+      const home = yield* TemporaryHome.make
+      const host = yield* Program.start(args, { TOKENKEEP_HOME: home }, Activation.launcher(home, "unix"))
+      yield* Effect.promise(() => host.said("stdout", /notified: READY=1/))
+      yield* Effect.promise(() => host.said("stdout", new RegExp(`Listening on ${home}/${name}`)))
     }),
   )
 })

@@ -2,6 +2,7 @@
  * The kernel's own lock on an open file, `flock` (flock(2)). It goes with the descriptor, however its holder ends.
  */
 import { Duration, Effect, Schedule } from "effect"
+import * as CLibrary from "./CLibrary.ts"
 
 /** Tries once, and does not wait. */
 export type TryLock = (descriptor: number, kind: keyof typeof operations) => "held" | "busy" | "failed"
@@ -10,23 +11,22 @@ export type TryLock = (descriptor: number, kind: keyof typeof operations) => "he
 const operations = { shared: 1, exclusive: 2 } as const
 const LOCK_NB = 4
 
-const libraries: { readonly [platform: string]: string } = { linux: "libc.so.6", darwin: "libSystem.B.dylib" }
+/** The systems that have it. */
+const known: ReadonlySet<NodeJS.Platform> = new Set(["linux", "darwin"])
 
 export const make = Effect.fnUntraced(function* (platform: NodeJS.Platform): Effect.fn.Return<TryLock> {
-  const library = libraries[platform]
-  if (library === undefined) {
+  if (!known.has(platform)) {
     yield* Effect.logWarning(
       "This operating system has no flock, so processes cannot be kept apart. Let one process do all refreshing.",
     )
     return () => "held"
   }
-  const { default: koffi } = yield* Effect.promise(() => import("koffi"))
-  const flock = koffi.load(library).func("int flock(int fd, int operation)")
-  const { EAGAIN, EINTR, EWOULDBLOCK } = koffi.os.errno
-  const busy = new Set([EAGAIN, EINTR, EWOULDBLOCK])
+  const { errno, errnos, library } = yield* CLibrary.open
+  const flock = library.func("int flock(int fd, int operation)")
+  const busy = new Set([errnos.EAGAIN, errnos.EINTR, errnos.EWOULDBLOCK])
   return (descriptor, kind) => {
     if (flock(descriptor, operations[kind] | LOCK_NB) === 0) return "held"
-    return busy.has(koffi.errno()) ? "busy" : "failed"
+    return busy.has(errno()) ? "busy" : "failed"
   }
 })
 

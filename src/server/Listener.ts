@@ -41,7 +41,8 @@ export const listen = Effect.fnUntraced(function* (endpoint: Endpoint, options: 
   const audit = yield* Audit
   const clock = yield* Clock.Clock
   const fork = yield* FiberSet.runtime(yield* FiberSet.make<void>())<never>()
-  const shared = { ...options, audit, clock, fork, complain: yield* makeComplain }
+  const complain = yield* makeComplain
+  const shared = { ...options, audit, clock, fork, complain }
 
   const open = new Map<NetSocket, Connection>()
   const allGone = yield* Deferred.make<void>()
@@ -65,6 +66,15 @@ export const listen = Effect.fnUntraced(function* (endpoint: Endpoint, options: 
   }
 
   const server = yield* bind(endpoint, accept, options.maximumConnections)
+  server
+    .on("drop", () =>
+      fork(
+        complain(
+          `More than ${options.maximumConnections} are connected to ${nameOf(endpoint)}: others are turned away.`,
+        ),
+      ),
+    )
+    .on("error", ({ message }) => fork(complain(`Cannot take connections at ${nameOf(endpoint)}: ${message}`)))
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       isEnding = true

@@ -7,6 +7,7 @@
  */
 import type { Socket } from "node:net"
 import { Context, Effect, Layer, Option, Schema } from "effect"
+import * as CLibrary from "../broker/CLibrary.ts"
 
 /** A process, as the kernel knows it. The pid is for the log: it can be reused. */
 export interface Credentials {
@@ -48,24 +49,23 @@ const askKernel = Effect.fnUntraced(function* (platform: NodeJS.Platform): Effec
   return () => Option.none()
 })
 
-const koffi = Effect.map(
-  Effect.promise(() => import("koffi")),
-  (module) => module.default,
-)
-
 // <asm-generic/socket.h>; the same on every architecture that Node runs on.
 const SOL_SOCKET = 1
 const SO_PEERCRED = 17
 
-const linux = Effect.map(koffi, (koffi): Ask => {
-  const getsockopt = koffi
-    .load("libc.so.6")
-    .func("int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ uint32_t *length)")
+/** `(uid_t) -1`, which is nobody's. */
+const noUid = 0xffff_ffff
+
+const linux = Effect.map(CLibrary.open, ({ library }): Ask => {
+  const getsockopt = library.func(
+    "int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ uint32_t *length)",
+  )
   return (descriptor) => {
     // struct ucred: pid, uid, gid, 32 bits each.
     const ucred = Buffer.alloc(12)
     const length = [ucred.byteLength]
-    return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, ucred, length) === 0
+    // A socket that is not of this machine alone, as of TCP, has no peer that the kernel could name.
+    return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, ucred, length) === 0 && ucred.readUInt32LE(4) !== noUid
       ? Option.some({
           pid: Option.some(ucred.readInt32LE(0)),
           uid: ucred.readUInt32LE(4),
@@ -75,10 +75,8 @@ const linux = Effect.map(koffi, (koffi): Ask => {
   }
 })
 
-const macos = Effect.map(koffi, (koffi): Ask => {
-  const getpeereid = koffi
-    .load("libSystem.B.dylib")
-    .func("int getpeereid(int fd, _Out_ uint32_t *uid, _Out_ uint32_t *gid)")
+const macos = Effect.map(CLibrary.open, ({ library }): Ask => {
+  const getpeereid = library.func("int getpeereid(int fd, _Out_ uint32_t *uid, _Out_ uint32_t *gid)")
   return (descriptor) => {
     const uid = [0]
     const gid = [0]

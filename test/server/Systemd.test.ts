@@ -2,30 +2,28 @@
  * `serve` as systemd starts it, with a socket that is there already and somebody to tell how it is.
  */
 import { existsSync, lstatSync, mkdirSync, readdirSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import * as OtherUser from "../support/OtherUser.ts"
+import { Effect, Option } from "effect"
+import * as Systemd from "../../src/server/Systemd.ts"
+import * as Logs from "../support/Logs.ts"
+import * as Activation from "../support/Activation.ts"
 import * as Program from "../support/Program.ts"
 import * as RawPeer from "../support/RawPeer.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
-
-const script = fileURLToPath(new URL("../support/activate.py", import.meta.url))
-const isPossible = process.platform === "linux" && OtherUser.python !== undefined
 
 const prepare = Effect.gen(function* () {
   const home = yield* TemporaryHome.make
   mkdirSync(`${home}/run`, { mode: 0o700 })
   const environment = { TOKENKEEP_HOME: `${home}/keep`, HOME: home }
   const activate = (how: string, ...args: ReadonlyArray<string>) =>
-    Program.start(["serve", ...args], environment, [OtherUser.python ?? "", "-I", script, `${home}/run`, how])
+    Program.start(["serve", ...args], environment, Activation.launcher(`${home}/run`, how))
   return { activate, home, path: `${home}/run/host.sock` }
 })
 
 const said = (host: Program.Running, pattern: RegExp) => Effect.promise(() => host.said("stdout", pattern))
 const end = (host: Program.Running) => Effect.promise(() => host.ended)
 
-describe.skipIf(!isPossible)("a server under systemd (skipped without Linux and python3)", () => {
+describe.skipIf(!Activation.isPossible)("a server under systemd (skipped without Linux and python3)", () => {
   it.live("takes requests on the socket that it was given, says when, and leaves the socket where it is", () =>
     Effect.gen(function* () {
       const { activate, home, path } = yield* prepare
@@ -94,5 +92,21 @@ describe.skipIf(!isPossible)("a server under systemd (skipped without Linux and 
       assert.strictEqual(code, 2, stderr)
       assert.include(stderr, "without --socket")
     }),
+  )
+
+  it.live("keeps what systemd told it from the programs that it starts, and goes on when nobody listens", () =>
+    Effect.gen(function* () {
+      const variables = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET"]
+      yield* Effect.addFinalizer(() => Effect.sync(() => variables.forEach((name) => delete process.env[name])))
+      for (const address of [`${yield* TemporaryHome.make}/nobody`, "vsock:2:1234", `/${"x".repeat(108)}`]) {
+        for (const name of variables) process.env[name] = name === "NOTIFY_SOCKET" ? address : "1"
+        const { inherited, notify } = yield* Systemd.take
+        assert.deepStrictEqual(inherited, Option.none())
+        for (const name of variables) assert.isUndefined(process.env[name])
+        const { layer, lines } = Logs.make()
+        yield* Effect.provide(notify("READY=1"), layer)
+        assert.match(lines.join(), /^Warn systemd could not be told how this server is: [^,]+$/)
+      }
+    }).pipe(Effect.scoped),
   )
 })
