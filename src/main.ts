@@ -12,6 +12,7 @@ import { audit } from "./cli/Audit.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as Services from "./cli/Services.ts"
 import { key } from "./cli/Key.ts"
+import { grant } from "./cli/Grant.ts"
 import { login } from "./cli/Login.ts"
 import { logout } from "./cli/Logout.ts"
 import { provider } from "./cli/Provider.ts"
@@ -31,6 +32,7 @@ const tokenkeep = Command.make("tokenkeep").pipe(
     serve.pipe(Command.provide(Services.local)),
     provider.pipe(Command.provide(Services.local)),
     key,
+    grant.pipe(Command.provide(Services.places)),
     approve.pipe(Command.provide(Services.places)),
     audit.pipe(Command.provide(Services.places)),
   ]),

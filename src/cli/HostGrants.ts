@@ -1,11 +1,11 @@
 /**
  * The grants of the `tokenkeep serve` that runs on this machine, for the commands that change them.
  */
-import { Config, Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as GrantsClient from "../client/GrantsClient.ts"
-import { UsageError } from "./UsageError.ts"
+import { onHost } from "./OnHost.ts"
 
 /** Where the host listens, if not in its usual place. */
 export const hostSocket = Flag.String("host-socket").pipe(
@@ -17,12 +17,7 @@ export const hostSocket = Flag.String("host-socket").pipe(
 export const layer = (socket: Option.Option<string>) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const given = yield* Config.option(Config.NonEmptyString("TOKENKEEP_SOCKET"))
-      if (Option.isSome(given)) {
-        return yield* new UsageError({
-          detail: "Grants are made on the host. Type this there, or without TOKENKEEP_SOCKET.",
-        })
-      }
+      yield* onHost("Grants")
       const { socketPath } = yield* BrokerConfig
       return GrantsClient.layer({ path: Option.getOrElse(socket, () => socketPath) })
     }),

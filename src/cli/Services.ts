@@ -15,12 +15,19 @@ export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices
 /** The broker with the refresh tokens, and everything under it. */
 export const local = BrokerHost.layer.pipe(Layer.provideMerge(places), Layer.provide(ProcessHygiene.layer))
 
+/** What a grant is shown by, where it wants to see something. */
+const capability = Config.option(Config.Redacted("TOKENKEEP_CAPABILITY"))
+
 /** A broker, and what `status` needs. */
 export const either = Layer.unwrap(
-  Effect.map(Config.option(Config.NonEmptyString("TOKENKEEP_SOCKET")), (socket) =>
-    Option.match(socket, {
-      onNone: () => LoginStatus.layerHost.pipe(Layer.provideMerge(local)),
-      onSome: (path) => LoginStatus.layerClient.pipe(Layer.provideMerge(BrokerClient.layer({ path }))),
-    }),
-  ),
+  Effect.gen(function* () {
+    const socket = yield* Config.option(Config.NonEmptyString("TOKENKEEP_SOCKET"))
+    if (Option.isNone(socket)) return LoginStatus.layerHost.pipe(Layer.provideMerge(local))
+    const shown = yield* capability
+    const client = BrokerClient.layer({
+      path: socket.value,
+      ...(Option.isSome(shown) && { capability: shown.value }),
+    })
+    return LoginStatus.layerClient.pipe(Layer.provideMerge(client))
+  }),
 )

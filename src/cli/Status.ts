@@ -6,6 +6,7 @@ import { Command, Flag } from "effect/cli"
 import { printable } from "../domain/RemoteText.ts"
 import type { TokenSnapshot } from "../domain/Token.ts"
 import { LoginStatus, type AccountState } from "./LoginStatus.ts"
+import * as Table from "./Table.ts"
 import { inWords } from "./TimeLeft.ts"
 
 export const status = Command.make(
@@ -71,19 +72,9 @@ const instant = (name: string, at: Option.Option<DateTime.Utc>): { readonly [nam
 
 const showTable = Effect.fnUntraced(function* (accounts: ReadonlyArray<AccountState>, now: DateTime.Utc) {
   if (accounts.length === 0) return yield* Console.error("Nobody is logged in. Log in with: tokenkeep login PROVIDER")
-  const rows = [["ACCOUNT", "STATE", "EXPIRES", "SCOPES"], ...accounts.map((account) => row(account, now))]
-  const widths = rows.reduce(
-    (widest, cells) => widest.map((width, i) => Math.max(width, cells[i]?.length ?? 0)),
-    [0, 0, 0, 0],
+  yield* Console.log(
+    Table.format([["ACCOUNT", "STATE", "EXPIRES", "SCOPES"], ...accounts.map((account) => row(account, now))]),
   )
-  for (const cells of rows) {
-    yield* Console.log(
-      cells
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-  }
   for (const { account, problem } of accounts) {
     if (Option.isSome(problem)) yield* Console.error(`${printable(account.toString())}: ${problem.value}`)
   }

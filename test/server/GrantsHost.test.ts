@@ -5,9 +5,9 @@ import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSy
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Option, Redacted, Scope } from "effect"
 import { Accounts } from "../../src/broker/Accounts.ts"
-import type { CallError } from "../../src/broker/Broker.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import * as AccountRecord from "../../src/domain/AccountRecord.ts"
+import type { Grants } from "../../src/server/Grants.ts"
 import * as Behaviour from "../../src/testing/Behaviour.ts"
 import { hold, inMillis, newGrant, other, start, termsOf, uid, work } from "../support/Granting.ts"
 import * as RawPeer from "../support/RawPeer.ts"
@@ -485,7 +485,7 @@ describe.concurrent("whoever holds a grant", () => {
 })
 
 describe.concurrent("what is not granted, where a person is asked", () => {
-  const waiting = (grants: { readonly questions: Effect.Effect<ReadonlyArray<{ readonly id: string }>, CallError> }) =>
+  const waiting = (grants: Grants["Service"]) =>
     Effect.repeat(grants.questions, { until: (open) => open.length > 0 }).pipe(
       Effect.map(([question]) => question?.id ?? ""),
       Effect.orDie,

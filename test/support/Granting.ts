@@ -11,6 +11,7 @@ import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
+import { Usage } from "../../src/broker/Usage.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import type * as AuditEntry from "../../src/domain/AuditEntry.ts"
 import * as Grant from "../../src/domain/Grant.ts"
@@ -84,7 +85,13 @@ export const start = Effect.fnUntraced(function* ({ ask = false, home, rateLimit
   const broker = Layer.unwrap(
     Effect.map(ScriptedProvider, ({ provider }) =>
       BrokerHost.layerOver(
-        Layer.mergeAll(store, AccountLock.layerMemory, Providers.layerMemory([provider]), ApiKeys.layerMemory),
+        Layer.mergeAll(
+          store,
+          AccountLock.layerMemory,
+          Providers.layerMemory([provider]),
+          ApiKeys.layerMemory,
+          Usage.layerMemory,
+        ),
       ),
     ),
   )
