@@ -14,6 +14,7 @@ import { PeerCredentials } from "../server/PeerCredentials.ts"
 import { Questions } from "../server/Questions.ts"
 import { UnixServer } from "../server/UnixServer.ts"
 import { HostAndPort } from "./HostAndPort.ts"
+import * as OwnUser from "./OwnUser.ts"
 
 export const serve = Command.make(
   "serve",
@@ -42,7 +43,7 @@ export const serve = Command.make(
     const { socketPath } = yield* BrokerConfig
     const paths = yield* Path.Path
     const path = paths.resolve(Option.getOrElse(socket, () => socketPath))
-    const uid = process.getuid?.() ?? -1
+    const uid = OwnUser.uid()
 
     const grants = GrantsHost.layer({
       folder: paths.join(paths.dirname(path), "sandboxes"),

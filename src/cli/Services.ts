@@ -2,10 +2,11 @@
  * What commands run on: the host's own store, or, where `TOKENKEEP_SOCKET` says so, a host at the other end of a socket.
  */
 import { NodeServices } from "@effect/platform-node"
-import { Config, Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
 import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
+import * as BrokerClientEnv from "../client/BrokerClientEnv.ts"
 import { LoginStatus } from "./LoginStatus.ts"
 
 /** Where things are kept on the host, and no broker. */
@@ -16,10 +17,10 @@ export const local = BrokerHost.layer.pipe(Layer.provideMerge(places))
 
 /** A broker, and what `status` needs. */
 export const either = Layer.unwrap(
-  Effect.map(Config.option(Config.NonEmptyString("TOKENKEEP_SOCKET")), (socket) =>
-    Option.match(socket, {
+  Effect.map(BrokerClientEnv.host, (host) =>
+    Option.match(host, {
       onNone: () => LoginStatus.layerHost.pipe(Layer.provideMerge(local)),
-      onSome: (path) => LoginStatus.layerClient.pipe(Layer.provideMerge(BrokerClient.layer({ path }))),
+      onSome: (options) => LoginStatus.layerClient.pipe(Layer.provideMerge(BrokerClient.layer(options))),
     }),
   ),
 )

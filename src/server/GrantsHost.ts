@@ -42,6 +42,7 @@ import * as Listener from "./Listener.ts"
 import type { Credentials } from "./PeerCredentials.ts"
 import { Questions } from "./Questions.ts"
 import type { Rights } from "./Rights.ts"
+import * as SocketPath from "./SocketPath.ts"
 
 export interface Options {
   /** The folder for the grants' sockets. */
@@ -52,6 +53,8 @@ export interface Options {
   readonly tcp?: { readonly host: string; readonly port: number }
   /** Requests per second and connection; 0 for any number. */
   readonly rateLimit: number
+  /** Whether grants that were kept are put to work again; not where only some are to be served. Default: yes. */
+  readonly restoresKept?: boolean
 }
 
 /** A grant at work. */
@@ -71,6 +74,9 @@ interface Live {
 
 /** Connections with one grant at a time: a sandbox that opens more harms itself only. */
 const maximumConnections = 64
+
+/** What a grant's socket is called, in its own folder. */
+const socketName = "broker.sock"
 
 /** How often grants are looked at that may have come to their end; whether they have is asked at each request too. */
 const lookingAfter = Schedule.spaced("1 second")
@@ -94,7 +100,7 @@ const isShown = ({ capabilityHash }: Grant.Grant, shown: Option.Option<Uint8Arra
     Option.exists(Result.getSuccess(Hex.decode(capabilityHash)), (known) => Mac.timingSafeEqual(known, hash)),
   )
 
-const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Options) {
+const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = true, tcp, uid }: Options) {
   const { grantsDirectory } = yield* BrokerConfig
   const files = yield* PrivateFile.make
   const fs = yield* FileSystem.FileSystem
@@ -291,7 +297,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
         createdAt: yield* DateTime.now,
         ...(Option.isSome(capability) && { capabilityHash: Hex.encode(yield* hashOf(capability.value)) }),
       },
-      paths.join(folder, id, "broker.sock"),
+      paths.join(folder, id, socketName),
     ).pipe(
       Effect.catchTag("SocketUnavailable", (error) =>
         Effect.andThen(Effect.logError(error.message), Effect.fail(HostFailure.make({}))),
@@ -325,13 +331,15 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
     }
   }).pipe(Effect.catch((error) => Effect.logError(error.message)))
 
+  yield* Effect.addFinalizer(() => SocketPath.removeEmpty(folder))
   yield* Effect.addFinalizer(() =>
     Effect.forEach([...grants.values()], (live) => (live.grant.isKept ? close(live) : end(live)), {
       concurrency: "unbounded",
       discard: true,
     }).pipe(Effect.catch((error) => Effect.logError(error.message))),
   )
-  yield* restore
+  if (restoresKept) yield* restore
+  yield* SocketPath.sweep(folder, socketName)
   yield* Effect.suspend(() => Effect.forEach([...grants.values()].filter(isOver), end, { discard: true })).pipe(
     Effect.catch((error) => Effect.logError(error.message)),
     Effect.repeat(lookingAfter),
