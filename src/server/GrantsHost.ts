@@ -43,6 +43,7 @@ import type { Credentials } from "./PeerCredentials.ts"
 import { Questions } from "./Questions.ts"
 import { Allowance } from "./RateLimit.ts"
 import type { Rights } from "./Rights.ts"
+import * as SocketPath from "./SocketPath.ts"
 
 export interface Options {
   /** The folder for the grants' sockets. */
@@ -53,6 +54,8 @@ export interface Options {
   readonly tcp?: { readonly host: string; readonly port: number }
   /** Requests per second and connection; 0 for any number. */
   readonly rateLimit: number
+  /** Whether grants that were kept are put to work again; not where only some are to be served. Default: yes. */
+  readonly restoresKept?: boolean
 }
 
 /** A grant at work. */
@@ -89,6 +92,9 @@ const connectionsWorth = 4
 /** More than a person can oversee, and what fits into one answer. */
 const maximumGrants = 100
 
+/** What a grant's socket is called, in its own folder. */
+const socketName = "broker.sock"
+
 /** How often grants are looked at that may have come to their end; whether they have is asked at each request too. */
 const lookingAfter = Schedule.spaced("1 second")
 
@@ -124,7 +130,7 @@ const check = (transport: Grant.PublicGrant["transport"], { uids }: Grant.Terms)
       )
     : Effect.void
 
-const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Options) {
+const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = true, tcp, uid }: Options) {
   const { grantsDirectory } = yield* BrokerConfig
   const files = yield* PrivateFile.make
   const fs = yield* FileSystem.FileSystem
@@ -147,7 +153,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
   const isDone = ({ grant, usesUnderWay }: Live) =>
     Grant.isOver(usesUnderWay === 0 ? grant : Struct.omit(grant, ["usesLeft"]), clock.currentTimeMillisUnsafe())
 
-  const socketOf = (id: string) => paths.join(folder, id, "broker.sock")
+  const socketOf = (id: string) => paths.join(folder, id, socketName)
   const fileOf = (id: string) => paths.join(grantsDirectory, `${id}.json`)
 
   const save = Effect.fnUntraced(function* (address: string, grant: Grant.Grant) {
@@ -430,13 +436,15 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
     ),
   ).pipe(logged)
 
+  yield* Effect.addFinalizer(() => SocketPath.removeEmpty(folder))
   yield* Effect.addFinalizer(() =>
     Effect.forEach([...grants.values()], (live) => (live.grant.isKept ? close(live) : logged(end(live))), {
       concurrency: "unbounded",
       discard: true,
     }),
   )
-  yield* restore
+  if (restoresKept) yield* restore
+  yield* SocketPath.sweep(folder, socketName)
   yield* Effect.suspend(() =>
     Effect.forEach([...grants.values()].filter(isDone), (live) => logged(end(live)), { discard: true }),
   ).pipe(Effect.repeat(lookingAfter), Effect.forkScoped)
