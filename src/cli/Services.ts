@@ -2,7 +2,7 @@
  * What commands run on: the host's own store, or, where `TOKENKEEP_SOCKET` says so, a host at the other end of a socket.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Config, Effect, Layer, Option } from "effect"
+import { Config, Effect, Layer, Option, Redacted } from "effect"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
 import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
@@ -16,7 +16,10 @@ export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices
 export const local = BrokerHost.layer.pipe(Layer.provideMerge(places), Layer.provide(ProcessHygiene.layer))
 
 /** What a grant is shown by, where it wants to see something. */
-const capability = Config.option(Config.Redacted("TOKENKEEP_CAPABILITY"))
+const capability = Effect.map(
+  Config.option(Config.Redacted("TOKENKEEP_CAPABILITY")),
+  Option.filter((shown) => Redacted.value(shown) !== ""),
+)
 
 /** A broker, and what `status` needs. */
 export const either = Layer.unwrap(
