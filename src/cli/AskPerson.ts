@@ -2,7 +2,7 @@
  * Puts the questions of grants to whoever runs `tokenkeep serve --ask`: on its terminal, one at a time, answered with a
  * key; or, where there is none, in the log, with what to type.
  */
-import { Console, Data, Effect, Option, Predicate, PubSub, Queue, Stdio, Terminal } from "effect"
+import { Console, Data, Effect, Option, PubSub, Queue, Stdio, Terminal } from "effect"
 import { type Decision, inWords, type Question } from "../domain/Question.ts"
 import { Questions } from "../server/Questions.ts"
 import { wordsFor } from "./Approve.ts"
@@ -68,4 +68,9 @@ const key = Effect.gen(function* () {
 )
 
 /** The answer that a person types. */
-const answer = Effect.repeat(key, { until: Predicate.isNotUndefined })
+const answer = Effect.gen(function* () {
+  while (true) {
+    const decision = yield* key
+    if (decision !== undefined) return decision
+  }
+})
