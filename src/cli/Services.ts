@@ -12,8 +12,13 @@ import * as ProcessHygiene from "./ProcessHygiene.ts"
 /** Where things are kept on the host, and no broker. */
 export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices.layer))
 
+const host = BrokerHost.layer.pipe(Layer.provideMerge(places))
+
 /** The broker with the refresh tokens, and everything under it. */
-export const local = BrokerHost.layer.pipe(Layer.provideMerge(places), Layer.provide(ProcessHygiene.layer))
+export const local = host.pipe(Layer.provide(ProcessHygiene.layer))
+
+/** The same, for a command that starts a program for the person. */
+export const localForParent = host.pipe(Layer.provide(ProcessHygiene.layerForParent))
 
 /** What a grant is shown by, where it wants to see something. */
 const capability = Effect.map(

@@ -1,8 +1,8 @@
 /**
  * The client's end of the wire: one connection, made when it is first needed, given up when it has been idle.
  *
- * A connection that is lost is not made again silently: the host may be another one now, and a login that was begun with
- * the old one is gone. Every later call says so.
+ * A connection that is lost fails what was under way, because nobody knows how far that came; the next call makes a new
+ * one. A login goes on over it: it belongs to the user and the grant, and is gone only if the host itself is another one.
  */
 import { statSync } from "node:fs"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
@@ -66,7 +66,7 @@ const decodeGreeting = Schema.decodeUnknownOption(Protocol.HandshakeReply)
 
 const lost = HostUnreachable.make({
   detail:
-    "The connection to the host was lost, and a login in progress with it. Tokens are safe on the host; once tokenkeep serve runs there, restart the session.",
+    "The connection to the host was lost before it answered. Tokens are safe on the host; try again, once tokenkeep serve runs there.",
 })
 
 const unreachable = (path: string) =>
@@ -121,21 +121,21 @@ export const make = Effect.fnUntraced(function* ({
   const pending: Pending = new Map()
   const connecting = Semaphore.makeUnsafe(1)
   const idle = yield* FiberHandle.make<void>()
-  let state: "idle" | "lost" | Open = "idle"
+  let state: "idle" | Open = "idle"
   let lastId = 0
 
   const outer = yield* Effect.scope
 
   /** Changes the state at once; what it returns closes the connection, if there was one. */
-  const leave = (next: "idle" | "lost") => {
-    if (typeof state === "string") return Effect.void
+  const leave = () => {
+    if (state === "idle") return Effect.void
     const { scope } = state
-    state = next
+    state = "idle"
     return Scope.close(scope, Exit.void)
   }
 
   const loseConnection = Effect.suspend(() => {
-    const close = leave("lost")
+    const close = leave()
     const waiting = [...pending.values()]
     pending.clear()
     return Effect.forEach(waiting, (reply) => Deferred.fail(reply, lost), { discard: true }).pipe(
@@ -222,7 +222,6 @@ export const make = Effect.fnUntraced(function* ({
   })
 
   const connection = Effect.suspend(() => {
-    if (state === "lost") return Effect.fail(lost)
     if (state !== "idle") return Effect.succeed(state)
     return Effect.tap(open, (opened) =>
       Effect.sync(() => {
@@ -236,7 +235,7 @@ export const make = Effect.fnUntraced(function* ({
       ? FiberHandle.run(
           idle,
           Effect.delay(
-            Effect.suspend(() => leave("idle")),
+            Effect.suspend(() => leave()),
             idleTime,
           ),
         )

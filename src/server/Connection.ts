@@ -89,7 +89,7 @@ export class Connection {
   /** Bytes came. */
   receive(chunk: Uint8Array): void {
     if (this.#isOver || this.#isLeaving) return
-    if (!this.server.admission.hears(this.credentials)) return this.#turnAway()
+    if (this.#conversation === undefined && !this.server.admission.hears(this.credentials)) return this.#turnAway()
     const wasPartial = this.#decoder.isPartial
     const decoded = this.#decoder.push(chunk)
     if (Result.isFailure(decoded)) return this.hangUp(decoded.failure.message)

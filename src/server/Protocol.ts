@@ -4,7 +4,7 @@
  *
  * No schema in this file has a field for a refresh token, verifier, state or device code.
  */
-import { DateTime, Duration, type Effect, Option, Predicate, Redacted, Schema } from "effect"
+import { DateTime, Duration, Effect, Option, Predicate, Redacted, Schema } from "effect"
 import type { Broker, InitiatedLogin, LoginProgress } from "../broker/Broker.ts"
 import { type Cancelled, type GrantNotFound, HostFailure, type QuestionNotFound } from "../domain/Errors.ts"
 import { ApiKey } from "../domain/ApiKey.ts"
@@ -31,7 +31,10 @@ export const Handshake = Schema.Struct({
   payload: Schema.Struct({
     minVersion: Schema.Unknown,
     maxVersion: Schema.Unknown,
-    capabilityToken: Schema.optionalKey(Secret),
+    /** Whatever is no text is no capability that anybody has: it is refused as a wrong one. */
+    capabilityToken: Schema.optionalKey(
+      Schema.RedactedFromValue(Schema.String).pipe(Schema.catchDecoding(() => Effect.succeedSome(Redacted.make("")))),
+    ),
   }),
 })
 

@@ -65,7 +65,10 @@ export const take = Effect.gen(function* () {
 /** Whether what was passed is one Unix socket that listens, and where. */
 const check = Effect.fnUntraced(function* (count: string) {
   if (count === "0") return Option.none<Inherited>()
-  if (count !== "1") return yield* new SocketNotUsable({ why: `${Number.parseInt(count, 10)} sockets instead of one` })
+  if (count !== "1") {
+    const why = /^\d{1,9}$/.test(count) ? `${count} sockets instead of one` : "a LISTEN_FDS that is no number"
+    return yield* new SocketNotUsable({ why })
+  }
   const { library } = yield* CLibrary.open
   const getsockopt = library.func(
     "int getsockopt(int fd, int level, int name, _Out_ int32_t *value, _Inout_ uint32_t *length)",

@@ -91,16 +91,18 @@ describe("a connection to the host", () => {
     }),
   )
 
-  it.effect("once lost fails all calls, those under way and those to come, and is not made again", () =>
+  it.effect("once lost fails the calls under way, and is made again for the next one", () =>
     Effect.gen(function* () {
       const host = yield* startHost
       const call = yield* HostConnection.make({ path: host.path })
       const waiting = yield* Effect.forkChild(Effect.flip(call("a", {})))
       const { socket } = yield* Queue.take(host.arrivals)
       socket.destroy()
-      assert.include((yield* Fiber.join(waiting)).message, "restart the session")
-      assert.include((yield* Effect.flip(call("b", {}))).message, "restart the session")
-      assert.strictEqual(host.connections(), 1)
+      assert.include((yield* Fiber.join(waiting)).message, "try again")
+      const again = yield* Effect.forkChild(call("b", {}))
+      answer(yield* Queue.take(host.arrivals), { fine: true })
+      assert.deepStrictEqual(yield* Fiber.join(again), { fine: true })
+      assert.strictEqual(host.connections(), 2)
     }),
   )
 
@@ -111,7 +113,7 @@ describe("a connection to the host", () => {
       const waiting = yield* Effect.forkChild(Effect.flip(call("a", {})))
       const { socket } = yield* Queue.take(host.arrivals)
       socket.write(Buffer.from([255, 255, 255, 255, 0]))
-      assert.include((yield* Fiber.join(waiting)).message, "restart the session")
+      assert.include((yield* Fiber.join(waiting)).message, "try again")
       yield* Queue.take(host.closed)
     }),
   )

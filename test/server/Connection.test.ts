@@ -16,7 +16,7 @@ import * as MemoryLine from "../support/MemoryLine.ts"
 const hello = (bounds: {
   readonly minVersion: unknown
   readonly maxVersion: unknown
-  readonly capabilityToken?: string
+  readonly capabilityToken?: unknown
 }) => ({
   v: 1,
   op: "handshake",
@@ -127,7 +127,7 @@ describe("the handshake", () => {
 
   it.effect("refuses a peer that may not connect, and closes", () =>
     Effect.gen(function* () {
-      for (const capability of [{}, { capabilityToken: "wrong" }]) {
+      for (const capability of [{}, ...["wrong", "", null, 7, {}].map((shown) => ({ capabilityToken: shown }))]) {
         const { receive, send, closed } = yield* connect({ admission: onlyWith("right") })
         yield* send(hello({ ...anyVersion, ...capability }))
         yield* TestClock.adjust("1 second")

@@ -503,7 +503,6 @@ withHost("a connection, whatever is written to it,", (it) => {
 
   test("answers at once who has said that nothing more will come", (path) => halfClosed(path, "get_token", honest))
 
-  // Expected to fail: today the connection ends with the peer's own end, and the answers under way are lost.
   it.effect("answers late who has said that nothing more will come", () =>
     Effect.flatMap(Host, ({ path }) => Effect.promise(() => halfClosed(path, "list_buckets", { provider: slow }))),
   )
@@ -741,6 +740,5 @@ describe("a server that is told to end", () => {
 
   it.live("answers what is under way", () => ends(false))
 
-  // Expected to fail: today the answer that comes after the peer has left is waited for until its time is up, 10 s.
   it.live("does not wait for who has left with a request under way", () => ends(true))
 })

@@ -471,12 +471,10 @@ describe("two servers", () => {
     )
   })
 
-  // Expected to fail: today the second takes away the socket of the first, and both live.
   it.live("that find a dead socket together: one lives, and it can be reached", () => rounds(leaveDeadSocket))
 
   it.live("that find nothing together: one lives, and it can be reached", () => rounds(() => Effect.void))
 
-  // Expected to fail: today the slow one takes away the socket of the fast one, which nobody can reach any more.
   it.live("of which one is slow to take away the dead socket", () =>
     Effect.gen(function* () {
       const path = socketIn(yield* TemporaryHome.make)
@@ -494,7 +492,6 @@ describe("two servers", () => {
     }),
   )
 
-  // Expected to fail: today the end of the first takes away whatever is at its path.
   it.live("at a path whose socket somebody took away: the second has to wait for the end of the first", () =>
     Effect.gen(function* () {
       const path = socketIn(yield* TemporaryHome.make)
