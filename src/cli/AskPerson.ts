@@ -68,8 +68,9 @@ const key = Effect.gen(function* () {
 )
 
 /** The answer that a person types. */
-const answer = key.pipe(
-  Effect.repeat({ until: (decision) => decision !== undefined }),
-  Effect.flatMap(Effect.fromNullishOr),
-  Effect.orDie,
-)
+const answer = Effect.gen(function* () {
+  while (true) {
+    const decision = yield* key
+    if (decision !== undefined) return decision
+  }
+})

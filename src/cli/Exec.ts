@@ -22,6 +22,7 @@ import * as FailureWords from "./FailureWords.ts"
 import * as GrantTerms from "./GrantTerms.ts"
 import { HostAndPort } from "./HostAndPort.ts"
 import * as OwnUser from "./OwnUser.ts"
+import * as ProcessHygiene from "./ProcessHygiene.ts"
 import * as Services from "./Services.ts"
 import { UsageError } from "./UsageError.ts"
 
@@ -93,6 +94,7 @@ const ourselves = Effect.fnUntraced(function* (tcp: Said["tcp"]) {
   }).pipe(
     Layer.provide([Questions.layerOff, PeerCredentials.layer, Audit.layerFile({ mode: "on" })]),
     Layer.provide(BrokerHost.layer),
+    Layer.provide(ProcessHygiene.layerForParent),
   )
   return yield* Effect.map(Layer.build(host), Context.get(Grants))
 })

@@ -13,13 +13,8 @@ import * as ProcessHygiene from "./ProcessHygiene.ts"
 /** Where things are kept on the host, and no broker. */
 export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices.layer))
 
-const host = BrokerHost.layer.pipe(Layer.provideMerge(places))
-
 /** The broker with the refresh tokens, and everything under it. */
-export const local = host.pipe(Layer.provide(ProcessHygiene.layer))
-
-/** The same, for a command that starts a program for the person. */
-export const localForParent = host.pipe(Layer.provide(ProcessHygiene.layerForParent))
+export const local = BrokerHost.layer.pipe(Layer.provideMerge(places), Layer.provide(ProcessHygiene.layer))
 
 /** A broker, and what `status` needs. */
 export const either = Layer.unwrap(

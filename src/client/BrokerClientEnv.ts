@@ -17,7 +17,9 @@ const Descriptor = Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetwee
 
 const environment = Config.all({
   descriptor: Config.option(Config.schema(Descriptor, "TOKENKEEP_CAPABILITY_FD")),
-  capability: Config.option(Config.Redacted("TOKENKEEP_CAPABILITY")),
+  capability: Config.option(Config.Redacted("TOKENKEEP_CAPABILITY")).pipe(
+    Config.map(Option.filter((shown) => Redacted.value(shown) !== "")),
+  ),
 })
 
 /** More than a capability has. */
