@@ -8,6 +8,7 @@ import {
   Effect,
   Equal,
   Exit,
+  Fiber,
   FileSystem,
   Layer,
   Option,
@@ -352,9 +353,11 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
   /** Stops a grant. It is forgotten, unless it is kept and only this process ends. */
   const close = Effect.fnUntraced(function* (live: Live) {
     grants.delete(live.grant.id)
+    // The socket is closed first: whoever is told to go must not find it open.
+    const closing = yield* Effect.forkChild(Scope.close(live.scope, Exit.void), { startImmediately: true })
     dismiss(live)
     yield* questions.forget(live.grant.id)
-    yield* Scope.close(live.scope, Exit.void)
+    yield* Fiber.join(closing)
   }, Effect.uninterruptible)
 
   const end = Effect.fnUntraced(function* (live: Live) {
