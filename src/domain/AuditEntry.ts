@@ -9,10 +9,10 @@
  * The chain shows that lines were changed, added, removed or moved by somebody who did not write all that follows anew.
  */
 import { DateTime, Option, Schema } from "effect"
+import type { Body, Sha256, Tip } from "./AuditChain.ts"
 import { printable } from "./RemoteText.ts"
 
-/** SHA-256 of a text in UTF-8, as 64 hexadecimal digits. */
-export type Sha256 = (text: string) => string
+export { chain, type Body, type Sha256, type Tip } from "./AuditChain.ts"
 
 /** What is known of one request when it has been answered. */
 export interface Entry {
@@ -28,6 +28,7 @@ export interface Entry {
   readonly account: string | undefined
   /** `ok`, or the code of the refusal. */
   readonly outcome: string
+  /** How long it took; 0 if nothing had to be waited for. */
   readonly micros: number
   /** The access token that was handed out. Only its fingerprint is written. */
   readonly token: string | undefined
@@ -47,12 +48,6 @@ export type Event =
   | { readonly event: "torn"; readonly bytes: number; readonly sha256: string }
   /** Lines that had been written were gone when the next writer came; without `to`, it is not known how many. */
   | { readonly event: "cut"; readonly from: number; readonly to?: number }
-
-/** Where a chain ends, or ended when somebody looked. */
-export interface Tip {
-  readonly seq: number
-  readonly hash: string
-}
 
 /** Where a log ends as its last writer has noted it, outside of the log: a cut tail is found by this. */
 export const Head = Schema.Struct({
@@ -88,35 +83,63 @@ export const bounded = (entry: Entry): Entry =>
 /** A part of a text in memory of its own: a mere slice would keep the whole. */
 const copied = (text: string, length: number): string => Array.from(printable(text).slice(0, length)).join("")
 
-/** The body of a line, but for its number: what is hashed and written. */
-export type Body = string
-
-/** Makes the bodies of lines. Few texts occur again and again, so what was made of them is kept for a while. */
+/**
+ * Makes the bodies of lines. Requests that follow each other are much alike, and few texts occur again and again, so what
+ * was made of them is kept for a while.
+ */
 export const makeRenderer = (sha256: Sha256, server: number) => {
   const quoted = remembered(1_024, (text: string) => ascii(printable(text)))
   const fingerprints = remembered(1_024, (token: string) => fingerprint(sha256, token))
-  let lastAt = Number.NaN
-  let lastTime = ""
-  const time = (at: number): string => {
-    if (at !== lastAt) {
-      lastTime = Option.match(DateTime.make(at), { onNone: () => "", onSome: DateTime.formatIso })
-      lastAt = at
+
+  let at = Number.NaN
+  let opening = ""
+  const openingAt = (now: number): string => {
+    if (now !== at) {
+      const time = Option.match(DateTime.make(now), { onNone: () => "", onSome: DateTime.formatIso })
+      opening = `"time":"${time}","server":${server},`
+      at = now
     }
-    return lastTime
+    return opening
   }
-  const opening = (at: number) => `"time":"${time(at)}","server":${server},`
+
+  let uid: number | undefined
+  let pid: number | undefined
+  let grant: string | undefined
+  let who = ""
+  const whoIn = (entry: Entry): string => {
+    if (entry.grant !== grant || entry.uid !== uid || entry.pid !== pid) {
+      ;({ grant, pid, uid } = entry)
+      who = `${uid === undefined ? "" : `"uid":${uid},`}${
+        pid === undefined ? "" : `"pid":${pid},`
+      }"grant":${quoted.get(grant)},`
+    }
+    return who
+  }
+
+  let op: string | undefined
+  let account: string | undefined
+  let outcome: string | undefined
+  let token: string | undefined
+  let what = ""
+  const whatIn = (entry: Entry): string => {
+    if (entry.op !== op || entry.account !== account || entry.outcome !== outcome || entry.token !== token) {
+      ;({ account, op, outcome, token } = entry)
+      what = `"op":${quoted.get(op)},${account === undefined ? "" : `"account":${quoted.get(account)},`}"outcome":${quoted.get(
+        outcome,
+      )},${token === undefined ? "" : `"fingerprint":"${fingerprints.get(token)}",`}"micros":`
+    }
+    return what
+  }
+
   return {
-    request: (entry: Entry): Body =>
-      `${opening(entry.at)}${entry.uid === undefined ? "" : `"uid":${entry.uid},`}${
-        entry.pid === undefined ? "" : `"pid":${entry.pid},`
-      }"grant":${quoted.get(entry.grant)},"op":${quoted.get(entry.op)},${
-        entry.account === undefined ? "" : `"account":${quoted.get(entry.account)},`
-      }"outcome":${quoted.get(entry.outcome)},"micros":${Math.round(entry.micros)}${
-        entry.token === undefined ? "" : `,"fingerprint":"${fingerprints.get(entry.token)}"`
-      }`,
-    event: (at: number, event: Event): Body => opening(at) + ascii(event).slice(1, -1),
+    request: (entry: Entry): Body => openingAt(entry.at) + whoIn(entry) + whatIn(entry) + Math.round(entry.micros),
+    event: (now: number, event: Event): Body => openingAt(now) + ascii(event).slice(1, -1),
     /** Forgets the tokens that it has seen: after a batch, in which one is served many times, they are not held here. */
-    forget: (): void => fingerprints.clear(),
+    forget: (): void => {
+      fingerprints.clear()
+      op = undefined
+      token = undefined
+    },
   }
 }
 
@@ -137,14 +160,6 @@ const remembered = (most: number, make: (text: string) => string) => {
     },
     clear: () => made.clear(),
   }
-}
-
-/** The line that comes after `tip`, without its line end. */
-export const chain = (sha256: Sha256, tip: Tip, body: Body): Tip & { readonly line: string } => {
-  const seq = tip.seq + 1
-  const text = `{"seq":${seq},${body}`
-  const hash = sha256(tip.hash + text)
-  return { seq, hash, line: `${text},"hash":"${hash}"}` }
 }
 
 const numbered = /^\{"seq":([1-9]\d{0,14}),/

@@ -8,7 +8,9 @@ import { Effect, FileSystem, Layer, type Path, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as KernelLock from "../../src/broker/KernelLock.ts"
+import type * as AuditEntry from "../../src/domain/AuditEntry.ts"
 import { Audit, type Options } from "../../src/server/Audit.ts"
+import { Block } from "../../src/server/AuditBlock.ts"
 import * as AuditFile from "../../src/server/AuditFile.ts"
 import { compileCache } from "../support/compileCache.ts"
 import { entry, found } from "../support/Audited.ts"
@@ -39,6 +41,12 @@ const note = (home: string, count: number, options?: Partial<Options>) =>
 
 const writer = (directory: string, maximumBytes: number, keep: number) =>
   AuditFile.writer({ directory, maximumBytes, keep }).pipe(Effect.provide(SecureRandom.layerWebCrypto))
+
+const blockOf = (bodies: ReadonlyArray<AuditEntry.Body>) => {
+  const block = new Block()
+  for (const body of bodies) block.push(body)
+  return block
+}
 
 /** Looks again and again until it is so. */
 const until = <A, E, R>(look: Effect.Effect<A, E, R>, isSo: (a: A) => boolean): Effect.Effect<void, E, R> =>
@@ -252,6 +260,13 @@ describe.concurrent("the audit log", () => {
       const { report, requests } = yield* found(directory)
       assert.deepStrictEqual([...report.problems, ...report.remarks], [])
       assert.strictEqual(requests.length, 6)
+      // Nor does the line end that is missing begin the next file.
+      writeFileSync(newest(directory), readFileSync(newest(directory), "utf8").trimEnd())
+      yield* note(home, 1, { maximumBytes: 1 })
+      yield* note(home, 1, { maximumBytes: 1 })
+      const after = yield* found(directory)
+      assert.isAbove(after.parts.length, 1)
+      assert.deepStrictEqual([...after.report.problems, ...after.report.remarks], [])
     }),
   )
 
@@ -278,7 +293,7 @@ describe.concurrent("the audit log", () => {
       const { directory } = yield* place
       const appended = Effect.gen(function* () {
         const { append, render } = yield* writer(directory, 1, 2)
-        yield* append([render.request(entry())])
+        yield* append([], blockOf([render.request(entry())]))
       })
       yield* appended
       yield* appended
@@ -503,7 +518,7 @@ describe.concurrent("the audit log", () => {
     Effect.gen(function* () {
       const { directory } = yield* place
       const { append, render } = yield* writer(directory, 1_000_000, 8)
-      const once = append([render.request(entry())])
+      const once = append([], blockOf([render.request(entry())]))
       yield* once
       yield* Effect.all(
         Array.from({ length: 20 }, () => once),
