@@ -83,6 +83,16 @@ export const bounded = (entry: Entry): Entry =>
 /** A part of a text in memory of its own: a mere slice would keep the whole. */
 const copied = (text: string, length: number): string => Array.from(printable(text).slice(0, length)).join("")
 
+/** The body of a line about a request, in parts that were made of it: one after the other, they are the body. */
+export interface Parts {
+  readonly opening: string
+  readonly who: string
+  readonly what: string
+  readonly micros: number
+}
+
+export const bodyOf = ({ micros, opening, what, who }: Parts): Body => `${opening}${who}${what}${micros}`
+
 /**
  * Makes the bodies of lines. Requests that follow each other are much alike, and few texts occur again and again, so what
  * was made of them is kept for a while.
@@ -132,7 +142,12 @@ export const makeRenderer = (sha256: Sha256, server: number) => {
   }
 
   return {
-    request: (entry: Entry): Body => openingAt(entry.at) + whoIn(entry) + whatIn(entry) + Math.round(entry.micros),
+    parts: (entry: Entry): Parts => ({
+      opening: openingAt(entry.at),
+      who: whoIn(entry),
+      what: whatIn(entry),
+      micros: Math.round(entry.micros),
+    }),
     event: (now: number, event: Event): Body => openingAt(now) + ascii(event).slice(1, -1),
     /** Forgets the tokens that it has seen: after a batch, in which one is served many times, they are not held here. */
     forget: (): void => {

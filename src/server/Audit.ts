@@ -18,7 +18,7 @@ export interface Options {
   readonly maximumBytes?: number
   /** How many files are kept. Default: 8. */
   readonly keep?: number
-  /** Requests that may wait to be written. Default: 65,536, of about 200 bytes each. */
+  /** Requests that may wait to be written. Default: 65,536, of 16 bytes each and what is new in them. */
   readonly capacity?: number
 }
 
@@ -97,13 +97,12 @@ const make = Effect.fnUntraced(function* ({
       lost++
       return
     }
-    const body = render.request(AuditEntry.bounded(entry))
-    if (filling === undefined || filling.count >= batch || !filling.push(body)) {
-      filling = spare ?? new Block()
+    if (filling === undefined || filling.isFull) {
+      filling = spare ?? new Block(batch)
       spare = undefined
-      filling.push(body)
       blocks.push(filling)
     }
+    filling.push(render.parts(AuditEntry.bounded(entry)))
     queued++
     if (queued >= enough) wake()
   }

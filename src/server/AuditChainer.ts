@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads"
 import { Effect, type Scope } from "effect"
 import { type Body, chain, type Tip } from "../domain/AuditChain.ts"
 import type { Block } from "./AuditBlock.ts"
-import { growth, makeLines, type Progress, sha256 } from "./AuditLines.ts"
+import { growth, makeLines, type Noted, type Progress, sha256 } from "./AuditLines.ts"
 import type { Order } from "./AuditLinesWorker.ts"
 
 export interface Batch {
@@ -32,7 +32,7 @@ const linesPerTurn = 256
 const leastSpace = 65_536
 
 /** What it makes is garbage at once; left to itself, it would let a hundred megabytes of that gather. */
-const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 }
+const resourceLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 64 }
 
 // Compiled, it has another name; nobody but us could tell.
 const source = new URL(`./AuditLinesWorker.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url)
@@ -57,17 +57,16 @@ export const make: Effect.Effect<(batch: Batch) => Effect.Effect<Lines>, never, 
     }),
   )
 
-  const here = Effect.fnUntraced(function* ({ bytes, used }: Block, lines: Buffer, from: Progress) {
-    const bodies = bytes.subarray(0, used)
+  const here = Effect.fnUntraced(function* (noted: Noted, lines: Buffer, from: Progress) {
     let progress = from
-    while (progress.read < used) {
-      if (progress.read > 0) yield* Effect.yieldNow
-      progress = makeLines(bodies, lines, progress, linesPerTurn)
+    while (progress.done < noted.count) {
+      if (progress.done > 0) yield* Effect.yieldNow
+      progress = makeLines(noted, lines, progress, linesPerTurn)
     }
     return progress
   })
 
-  const there = ({ bytes, used }: Block, from: Progress) =>
+  const there = (noted: Noted, from: Progress) =>
     Effect.callback<Progress, "failed">((resume) => {
       const thread = (worker ??= start())
       const take = (progress: Progress) => {
@@ -80,26 +79,27 @@ export const make: Effect.Effect<(batch: Batch) => Effect.Effect<Lines>, never, 
         resume(Effect.fail("failed"))
       }
       thread.once("message", take).once("exit", fail)
-      const order: Order = { bodies: bytes.buffer, used, lines: space, from }
+      const order: Order = { noted, lines: space, from }
       thread.postMessage(order, [])
     })
 
   return Effect.fnUntraced(function* ({ block, bodies, tip }: Batch) {
-    const texts: Array<string> = []
+    let text = ""
     let end = tip
     for (const body of bodies) {
       const next = chain(sha256, end, body)
-      texts.push(`${next.line}\n`)
+      text += `${next.line}\n`
       end = { seq: next.seq, hash: next.hash }
     }
-    const text = texts.join("")
-    const needed = text.length + block.used + growth * block.count
+    const needed = text.length + block.length + growth * block.count
     if (space.byteLength < needed) space = new SharedArrayBuffer(Math.max(leastSpace, 2 * needed))
     const lines = Buffer.from(space)
-    const from: Progress = { tip: end, read: 0, written: lines.write(text, 0, "latin1") }
-    const done = yield* isUsable && block.count >= many
-      ? Effect.catch(there(block, from), () => here(block, lines, from))
-      : here(block, lines, from)
+    const from: Progress = { tip: end, done: 0, written: lines.write(text, 0, "latin1") }
+    const { count, numbers, texts } = block
+    const noted: Noted = { count, numbers, texts }
+    const done = yield* isUsable && count >= many
+      ? Effect.catch(there(noted, from), () => here(noted, lines, from))
+      : here(noted, lines, from)
     return { tip: done.tip, bytes: lines.subarray(0, done.written) }
   })
 })

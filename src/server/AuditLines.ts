@@ -1,17 +1,24 @@
 /**
- * Makes lines of the audit log out of their bodies, from one memory into another. It imports as little as it can: a thread
- * of its own runs it when there is much to do.
+ * Makes lines of the audit log out of what was noted in a block. It imports as little as it can: a thread of its own runs
+ * it when there is much to do.
  */
 import { hash } from "node:crypto"
 import { chain, type Sha256, type Tip } from "../domain/AuditChain.ts"
 
 export const sha256: Sha256 = (text) => hash("sha256", text, "hex")
 
+/** Requests as they are in a block. */
+export interface Noted {
+  readonly numbers: Int32Array<SharedArrayBuffer>
+  readonly count: number
+  readonly texts: ReadonlyArray<string>
+}
+
 /** How far it has come. */
 export interface Progress {
   readonly tip: Tip
-  /** Up to where the bodies have been read. */
-  readonly read: number
+  /** So many requests have been made into lines. */
+  readonly done: number
   /** Up to where the lines have been written. */
   readonly written: number
 }
@@ -19,15 +26,22 @@ export interface Progress {
 /** What a body may grow by when it becomes a line. */
 export const growth = 128
 
-/** Goes on where it was left, for so many lines at most. `lines` must have room for them. */
-export const makeLines = (bodies: Buffer, lines: Buffer, from: Progress, most: number): Progress => {
-  let { read, tip, written } = from
-  for (let i = 0; i < most && read < bodies.length; i++) {
-    const end = bodies.indexOf(10, read)
-    const next = chain(sha256, tip, bodies.toString("latin1", read, end))
-    written += lines.write(`${next.line}\n`, written, "latin1")
-    read = end + 1
-    tip = next
+/** Goes on where it was left, up to this many. `lines` must have room for them. */
+export const makeLines = (
+  { count, numbers, texts }: Noted,
+  lines: Buffer,
+  { done, tip, written }: Progress,
+  most: number,
+): Progress => {
+  const end = Math.min(count, done + most)
+  let last = tip
+  let at = written
+  for (let i = done; i < end; i++) {
+    const of = i * 4
+    const [opening, who, what] = [numbers[of] ?? 0, numbers[of + 1] ?? 0, numbers[of + 2] ?? 0]
+    const next = chain(sha256, last, `${texts[opening]}${texts[who]}${texts[what]}${numbers[of + 3]}`)
+    at += lines.write(`${next.line}\n`, at, "latin1")
+    last = next
   }
-  return { tip: { seq: tip.seq, hash: tip.hash }, read, written }
+  return { tip: { seq: last.seq, hash: last.hash }, done: end, written: at }
 }

@@ -42,9 +42,9 @@ const note = (home: string, count: number, options?: Partial<Options>) =>
 const writer = (directory: string, maximumBytes: number, keep: number) =>
   AuditFile.writer({ directory, maximumBytes, keep }).pipe(Effect.provide(SecureRandom.layerWebCrypto))
 
-const blockOf = (bodies: ReadonlyArray<AuditEntry.Body>) => {
-  const block = new Block()
-  for (const body of bodies) block.push(body)
+const blockOf = (parts: AuditEntry.Parts) => {
+  const block = new Block(1)
+  block.push(parts)
   return block
 }
 
@@ -293,7 +293,7 @@ describe.concurrent("the audit log", () => {
       const { directory } = yield* place
       const appended = Effect.gen(function* () {
         const { append, render } = yield* writer(directory, 1, 2)
-        yield* append([], blockOf([render.request(entry())]))
+        yield* append([], blockOf(render.parts(entry())))
       })
       yield* appended
       yield* appended
@@ -518,7 +518,7 @@ describe.concurrent("the audit log", () => {
     Effect.gen(function* () {
       const { directory } = yield* place
       const { append, render } = yield* writer(directory, 1_000_000, 8)
-      const once = append([], blockOf([render.request(entry())]))
+      const once = append([], blockOf(render.parts(entry())))
       yield* once
       yield* Effect.all(
         Array.from({ length: 20 }, () => once),
