@@ -4,7 +4,8 @@
  * A line is one JSON object in ASCII whose last field is its hash: the SHA-256 of the hash of the line before, followed
  * by the line's own text up to `,"hash":`. So a check needs the text as it stands, and no JSON. Lines are numbered without
  * gaps, over all files. A file begins with a line that names the last hash of the file before, and the first line that
- * is still kept.
+ * is still kept. Requests that follow each other in the same millisecond, and in nothing differ, are one line with their
+ * `count`.
  *
  * The chain shows that lines were changed, added, removed or moved by somebody who did not write all that follows anew.
  */
@@ -201,6 +202,8 @@ export const RequestLine = Schema.Struct({
   account: Schema.optionalKey(Schema.String),
   outcome: Schema.String,
   micros: Schema.Int,
+  /** Of how many requests this is all that there is to say; one if it is not there. */
+  count: Schema.optionalKey(Schema.Int),
   fingerprint: Schema.optionalKey(Schema.String),
 })
 export type RequestLine = typeof RequestLine.Type

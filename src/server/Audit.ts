@@ -18,7 +18,7 @@ export interface Options {
   readonly maximumBytes?: number
   /** How many files are kept. Default: 8. */
   readonly keep?: number
-  /** Requests that may wait to be written. Default: 65,536, of 16 bytes each and what is new in them. */
+  /** Requests that may wait to be written. Default: 65,536, of 20 bytes each and what is new in them. */
   readonly capacity?: number
 }
 
@@ -148,11 +148,11 @@ const make = Effect.fnUntraced(function* ({
     const [block = nothing] = blocks
     if (block === filling) filling = undefined
     render.forget()
-    if (said.length + block.count === 0) return true
+    if (said.length + block.lines === 0) return true
     yield* append(said, block)
     if (block !== nothing) {
       blocks.shift()
-      queued -= block.count
+      queued -= block.requests
       block.clear()
       spare = block
     }

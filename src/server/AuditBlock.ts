@@ -1,21 +1,25 @@
 /**
- * Requests that wait to be written into the audit log. Those that follow each other are much alike: each is four numbers,
- * three of them say which texts it is made of. So noting one takes no time to speak of, many take little memory, and a
- * thread can read them where they are.
+ * Requests that wait to be written into the audit log. Those that follow each other are much alike: a line is five numbers,
+ * three of them say which texts it is made of, and one how many requests it stands for, between which there is no
+ * difference. So noting one takes no time to speak of, many take little memory, and a thread can read them where they are.
  */
 import type { Parts } from "../domain/AuditEntry.ts"
 
-/** Numbers per request. */
-export const width = 4
+/** Numbers per line: of the texts, the time it took, and how many requests they are. */
+const width = 5
 
 /** The largest number there is room for, of 10 digits: half an hour. */
 const longestMicros = 2 ** 31 - 1
+
+/** What the numbers take in a body. */
+const growth = 40
 
 export class Block {
   readonly numbers: Int32Array<SharedArrayBuffer>
   /** What the bodies of its lines may come to, in bytes. */
   length = 0
-  #count = 0
+  #lines = 0
+  #requests = 0
   #texts: Array<string> = []
   readonly #indexes = new Map<string, number>()
   #opening = ""
@@ -25,41 +29,54 @@ export class Block {
   #what = ""
   #whatIndex = -1
 
-  /** With room for so many requests; what none has reached yet costs no memory. */
+  /** With room for so many lines; what none has reached yet costs no memory. */
   constructor(capacity: number) {
     this.numbers = new Int32Array(new SharedArrayBuffer(capacity * width * Int32Array.BYTES_PER_ELEMENT))
   }
 
-  /** How many there are. */
-  get count(): number {
-    return this.#count
+  get lines(): number {
+    return this.#lines
+  }
+
+  get requests(): number {
+    return this.#requests
   }
 
   get isFull(): boolean {
-    return this.#count * width >= this.numbers.length
+    return this.#lines * width >= this.numbers.length
   }
 
-  /** The texts that they are made of. */
+  /** The texts that lines are made of. */
   get texts(): ReadonlyArray<string> {
     return this.#texts
   }
 
   /** Takes one more; there must be room. */
   push({ micros, opening, what, who }: Parts): void {
+    const { numbers } = this
+    const taken = Math.min(micros, longestMicros)
+    const last = (this.#lines - 1) * width
+    this.#requests++
+    if (opening === this.#opening && who === this.#who && what === this.#what && numbers[last + 3] === taken) {
+      numbers[last + 4] = (numbers[last + 4] ?? 0) + 1
+      return
+    }
     if (opening !== this.#opening) this.#openingIndex = this.#indexOf((this.#opening = opening))
     if (who !== this.#who) this.#whoIndex = this.#indexOf((this.#who = who))
     if (what !== this.#what) this.#whatIndex = this.#indexOf((this.#what = what))
-    const at = this.#count++ * width
-    this.numbers[at] = this.#openingIndex
-    this.numbers[at + 1] = this.#whoIndex
-    this.numbers[at + 2] = this.#whatIndex
-    this.numbers[at + 3] = Math.min(micros, longestMicros)
+    const at = this.#lines++ * width
+    numbers[at] = this.#openingIndex
+    numbers[at + 1] = this.#whoIndex
+    numbers[at + 2] = this.#whatIndex
+    numbers[at + 3] = taken
+    numbers[at + 4] = 1
     this.length += opening.length + who.length + what.length + 10
   }
 
   clear(): void {
     this.length = 0
-    this.#count = 0
+    this.#lines = 0
+    this.#requests = 0
     this.#texts = []
     this.#indexes.clear()
     this.#opening = this.#who = this.#what = ""

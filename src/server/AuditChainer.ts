@@ -59,7 +59,7 @@ export const make: Effect.Effect<(batch: Batch) => Effect.Effect<Lines>, never, 
 
   const here = Effect.fnUntraced(function* (noted: Noted, lines: Buffer, from: Progress) {
     let progress = from
-    while (progress.done < noted.count) {
+    while (progress.done < noted.lines) {
       if (progress.done > 0) yield* Effect.yieldNow
       progress = makeLines(noted, lines, progress, linesPerTurn)
     }
@@ -91,13 +91,13 @@ export const make: Effect.Effect<(batch: Batch) => Effect.Effect<Lines>, never, 
       text += `${next.line}\n`
       end = { seq: next.seq, hash: next.hash }
     }
-    const needed = text.length + block.length + growth * block.count
+    const needed = text.length + block.length + growth * block.lines
     if (space.byteLength < needed) space = new SharedArrayBuffer(Math.max(leastSpace, 2 * needed))
     const lines = Buffer.from(space)
     const from: Progress = { tip: end, done: 0, written: lines.write(text, 0, "latin1") }
-    const { count, numbers, texts } = block
-    const noted: Noted = { count, numbers, texts }
-    const done = yield* isUsable && count >= many
+    const { numbers, texts } = block
+    const noted: Noted = { lines: block.lines, numbers, texts }
+    const done = yield* isUsable && noted.lines >= many
       ? Effect.catch(there(noted, from), () => here(noted, lines, from))
       : here(noted, lines, from)
     return { tip: done.tip, bytes: lines.subarray(0, done.written) }

@@ -10,14 +10,14 @@ export const sha256: Sha256 = (text) => hash("sha256", text, "hex")
 /** Requests as they are in a block. */
 export interface Noted {
   readonly numbers: Int32Array<SharedArrayBuffer>
-  readonly count: number
+  readonly lines: number
   readonly texts: ReadonlyArray<string>
 }
 
 /** How far it has come. */
 export interface Progress {
   readonly tip: Tip
-  /** So many requests have been made into lines. */
+  /** So many lines have been made. */
   readonly done: number
   /** Up to where the lines have been written. */
   readonly written: number
@@ -28,7 +28,7 @@ export const growth = 128
 
 /** Goes on where it was left, up to this many. `lines` must have room for them. */
 export const makeLines = (
-  { count, numbers, texts }: Noted,
+  { lines: count, numbers, texts }: Noted,
   lines: Buffer,
   { done, tip, written }: Progress,
   most: number,
@@ -37,9 +37,11 @@ export const makeLines = (
   let last = tip
   let at = written
   for (let i = done; i < end; i++) {
-    const of = i * 4
+    const of = i * 5
     const [opening, who, what] = [numbers[of] ?? 0, numbers[of + 1] ?? 0, numbers[of + 2] ?? 0]
-    const next = chain(sha256, last, `${texts[opening]}${texts[who]}${texts[what]}${numbers[of + 3]}`)
+    const times = numbers[of + 4] ?? 1
+    const body = `${texts[opening]}${texts[who]}${texts[what]}${numbers[of + 3]}${times === 1 ? "" : `,"count":${times}`}`
+    const next = chain(sha256, last, body)
     at += lines.write(`${next.line}\n`, at, "latin1")
     last = next
   }

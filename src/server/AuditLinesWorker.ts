@@ -12,5 +12,5 @@ export interface Order {
 }
 
 parentPort?.on("message", ({ from, lines, noted }: Order) => {
-  parentPort?.postMessage(makeLines(noted, Buffer.from(lines), from, noted.count), [])
+  parentPort?.postMessage(makeLines(noted, Buffer.from(lines), from, noted.lines), [])
 })
