@@ -10,10 +10,10 @@
  * The chain shows that lines were changed, added, removed or moved by somebody who did not write all that follows anew.
  */
 import { DateTime, Option, Schema } from "effect"
-import type { Body, Sha256, Tip } from "./AuditChain.ts"
 import { printable } from "./RemoteText.ts"
 
-export { chain, type Body, type Sha256, type Tip } from "./AuditChain.ts"
+/** SHA-256 of a text in UTF-8, as 64 hexadecimal digits. */
+export type Sha256 = (text: string) => string
 
 /** What is known of one request when it has been answered. */
 export interface Entry {
@@ -50,6 +50,12 @@ export type Event =
   /** Lines that had been written were gone when the next writer came; without `to`, it is not known how many. */
   | { readonly event: "cut"; readonly from: number; readonly to?: number }
 
+/** Where a chain ends, or ended when somebody looked. */
+export interface Tip {
+  readonly seq: number
+  readonly hash: string
+}
+
 /** Where a log ends as its last writer has noted it, outside of the log: a cut tail is found by this. */
 export const Head = Schema.Struct({
   file: Schema.String,
@@ -83,6 +89,9 @@ export const bounded = (entry: Entry): Entry =>
 
 /** A part of a text in memory of its own: a mere slice would keep the whole. */
 const copied = (text: string, length: number): string => Array.from(printable(text).slice(0, length)).join("")
+
+/** The text of a line, but for its number and its hash: JSON, in ASCII, on one line. */
+export type Body = string
 
 /** The body of a line about a request, in parts that were made of it: one after the other, they are the body. */
 export interface Parts {
@@ -176,6 +185,14 @@ const remembered = (most: number, make: (text: string) => string) => {
     },
     clear: () => made.clear(),
   }
+}
+
+/** The line that comes after `tip`, without its line end. */
+export const chain = (sha256: Sha256, tip: Tip, body: Body): Tip & { readonly line: string } => {
+  const seq = tip.seq + 1
+  const text = `{"seq":${seq},${body}`
+  const hash = sha256(tip.hash + text)
+  return { seq, hash, line: `${text},"hash":"${hash}"}` }
 }
 
 const numbered = /^\{"seq":([1-9]\d{0,14}),/

@@ -1,23 +1,19 @@
 /**
  * Requests that wait to be written into the audit log. Those that follow each other are much alike: a line is five numbers,
  * three of them say which texts it is made of, and one how many requests it stands for, between which there is no
- * difference. So noting one takes no time to speak of, many take little memory, and a thread can read them where they are.
+ * difference. So noting one takes no time to speak of, and many take little memory: as objects, or texts in a queue, they
+ * gave the garbage collector more to do than all the rest of the log.
  */
-import type { Parts } from "../domain/AuditEntry.ts"
+import type { Body, Parts } from "../domain/AuditEntry.ts"
 
 /** Numbers per line: of the texts, the time it took, and how many requests they are. */
 const width = 5
 
-/** The largest number there is room for, of 10 digits: half an hour. */
+/** The largest number there is room for: half an hour. */
 const longestMicros = 2 ** 31 - 1
 
-/** What the numbers take in a body. */
-const growth = 40
-
 export class Block {
-  readonly numbers: Int32Array<SharedArrayBuffer>
-  /** What the bodies of its lines may come to, in bytes. */
-  length = 0
+  readonly #numbers: Int32Array
   #lines = 0
   #requests = 0
   #texts: Array<string> = []
@@ -31,7 +27,7 @@ export class Block {
 
   /** With room for so many lines; what none has reached yet costs no memory. */
   constructor(capacity: number) {
-    this.numbers = new Int32Array(new SharedArrayBuffer(capacity * width * Int32Array.BYTES_PER_ELEMENT))
+    this.#numbers = new Int32Array(capacity * width)
   }
 
   get lines(): number {
@@ -43,17 +39,20 @@ export class Block {
   }
 
   get isFull(): boolean {
-    return this.#lines * width >= this.numbers.length
+    return this.#lines * width >= this.#numbers.length
   }
 
-  /** The texts that lines are made of. */
-  get texts(): ReadonlyArray<string> {
-    return this.#texts
+  /** The body of a line. */
+  bodyAt(line: number): Body {
+    const at = line * width
+    const [opening = 0, who = 0, what = 0, micros = 0, count = 1] = this.#numbers.subarray(at, at + width)
+    const texts = this.#texts
+    return `${texts[opening]}${texts[who]}${texts[what]}${micros}${count === 1 ? "" : `,"count":${count}`}`
   }
 
   /** Takes one more; there must be room. */
   push({ micros, opening, what, who }: Parts): void {
-    const { numbers } = this
+    const numbers = this.#numbers
     const taken = Math.min(micros, longestMicros)
     const last = (this.#lines - 1) * width
     this.#requests++
@@ -70,11 +69,9 @@ export class Block {
     numbers[at + 2] = this.#whatIndex
     numbers[at + 3] = taken
     numbers[at + 4] = 1
-    this.length += opening.length + who.length + what.length + 10
   }
 
   clear(): void {
-    this.length = 0
     this.#lines = 0
     this.#requests = 0
     this.#texts = []

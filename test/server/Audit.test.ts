@@ -130,6 +130,29 @@ describe.concurrent("the audit log", () => {
     }),
   )
 
+  live("has one line for requests that follow each other and are all the same, and says how many they are", () =>
+    Effect.gen(function* () {
+      const { directory, home } = yield* place
+      yield* serving(home, ({ record }) =>
+        Effect.sync(() => {
+          for (const change of [{}, {}, {}, { pid: 5 }, {}, {}, { micros: 1 }, { at: 1_800_000_000_001 }]) {
+            record(entry(change))
+          }
+        }),
+      )
+      const { lines, report, requests } = yield* found(directory)
+      assert.deepStrictEqual([...report.problems, ...report.remarks], [])
+      assert.deepStrictEqual(
+        lines.flatMap((line) => {
+          const { count, op } = JSON.parse(line)
+          return op === undefined ? [] : [count]
+        }),
+        [3, undefined, 2, undefined, undefined],
+      )
+      assert.strictEqual(requests.length, 8)
+    }),
+  )
+
   live("is of its owner alone", () =>
     Effect.gen(function* () {
       const { directory, home } = yield* place
