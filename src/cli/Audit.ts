@@ -120,7 +120,7 @@ const cellsOf = (line: AuditEntry.RequestLine): ReadonlyArray<string> =>
     line.uid ?? "-",
     line.pid ?? "-",
     line.grant,
-    line.op,
+    line.count === undefined ? line.op : `${line.op} x${line.count}`,
     line.account ?? "-",
     line.outcome,
     `${(line.micros / 1000).toFixed(1)} ms`,
@@ -246,7 +246,7 @@ const note = (given: Map<string, Given>, line: AuditEntry.RequestLine): void => 
   const time = printable(line.time)
   const pids = before?.pids ?? new Set()
   if (line.pid !== undefined) pids.add(line.pid)
-  given.set(peer, { count: (before?.count ?? 0) + 1, first: before?.first ?? time, last: time, pids })
+  given.set(peer, { count: (before?.count ?? 0) + (line.count ?? 1), first: before?.first ?? time, last: time, pids })
 }
 
 const fingerprintOf = Effect.fnUntraced(function* (text: string) {

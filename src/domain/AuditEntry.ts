@@ -4,7 +4,8 @@
  * A line is one JSON object in ASCII whose last field is its hash: the SHA-256 of the hash of the line before, followed
  * by the line's own text up to `,"hash":`. So a check needs the text as it stands, and no JSON. Lines are numbered without
  * gaps, over all files. A file begins with a line that names the last hash of the file before, and the first line that
- * is still kept.
+ * is still kept. Requests that follow each other in the same millisecond, and in nothing differ, are one line with their
+ * `count`.
  *
  * The chain shows that lines were changed, added, removed or moved by somebody who did not write all that follows anew.
  */
@@ -28,6 +29,7 @@ export interface Entry {
   readonly account: string | undefined
   /** `ok`, or the code of the refusal. */
   readonly outcome: string
+  /** How long it took; 0 if nothing had to be waited for. */
   readonly micros: number
   /** The access token that was handed out. Only its fingerprint is written. */
   readonly token: string | undefined
@@ -88,35 +90,81 @@ export const bounded = (entry: Entry): Entry =>
 /** A part of a text in memory of its own: a mere slice would keep the whole. */
 const copied = (text: string, length: number): string => Array.from(printable(text).slice(0, length)).join("")
 
-/** The body of a line, but for its number: what is hashed and written. */
+/** The text of a line, but for its number and its hash: JSON, in ASCII, on one line. */
 export type Body = string
 
-/** Makes the bodies of lines. Few texts occur again and again, so what was made of them is kept for a while. */
+/** The body of a line about a request, in parts that were made of it: one after the other, they are the body. */
+export interface Parts {
+  readonly opening: string
+  readonly who: string
+  readonly what: string
+  readonly micros: number
+}
+
+export const bodyOf = ({ micros, opening, what, who }: Parts): Body => `${opening}${who}${what}${micros}`
+
+/**
+ * Makes the bodies of lines. Requests that follow each other are much alike, and few texts occur again and again, so what
+ * was made of them is kept for a while.
+ */
 export const makeRenderer = (sha256: Sha256, server: number) => {
   const quoted = remembered(1_024, (text: string) => ascii(printable(text)))
   const fingerprints = remembered(1_024, (token: string) => fingerprint(sha256, token))
-  let lastAt = Number.NaN
-  let lastTime = ""
-  const time = (at: number): string => {
-    if (at !== lastAt) {
-      lastTime = Option.match(DateTime.make(at), { onNone: () => "", onSome: DateTime.formatIso })
-      lastAt = at
+
+  let at = Number.NaN
+  let opening = ""
+  const openingAt = (now: number): string => {
+    if (now !== at) {
+      const time = Option.match(DateTime.make(now), { onNone: () => "", onSome: DateTime.formatIso })
+      opening = `"time":"${time}","server":${server},`
+      at = now
     }
-    return lastTime
+    return opening
   }
-  const opening = (at: number) => `"time":"${time(at)}","server":${server},`
+
+  let uid: number | undefined
+  let pid: number | undefined
+  let grant: string | undefined
+  let who = ""
+  const whoIn = (entry: Entry): string => {
+    if (entry.grant !== grant || entry.uid !== uid || entry.pid !== pid) {
+      ;({ grant, pid, uid } = entry)
+      who = `${uid === undefined ? "" : `"uid":${uid},`}${
+        pid === undefined ? "" : `"pid":${pid},`
+      }"grant":${quoted.get(grant)},`
+    }
+    return who
+  }
+
+  let op: string | undefined
+  let account: string | undefined
+  let outcome: string | undefined
+  let token: string | undefined
+  let what = ""
+  const whatIn = (entry: Entry): string => {
+    if (entry.op !== op || entry.account !== account || entry.outcome !== outcome || entry.token !== token) {
+      ;({ account, op, outcome, token } = entry)
+      what = `"op":${quoted.get(op)},${account === undefined ? "" : `"account":${quoted.get(account)},`}"outcome":${quoted.get(
+        outcome,
+      )},${token === undefined ? "" : `"fingerprint":"${fingerprints.get(token)}",`}"micros":`
+    }
+    return what
+  }
+
   return {
-    request: (entry: Entry): Body =>
-      `${opening(entry.at)}${entry.uid === undefined ? "" : `"uid":${entry.uid},`}${
-        entry.pid === undefined ? "" : `"pid":${entry.pid},`
-      }"grant":${quoted.get(entry.grant)},"op":${quoted.get(entry.op)},${
-        entry.account === undefined ? "" : `"account":${quoted.get(entry.account)},`
-      }"outcome":${quoted.get(entry.outcome)},"micros":${Math.round(entry.micros)}${
-        entry.token === undefined ? "" : `,"fingerprint":"${fingerprints.get(entry.token)}"`
-      }`,
-    event: (at: number, event: Event): Body => opening(at) + ascii(event).slice(1, -1),
+    parts: (entry: Entry): Parts => ({
+      opening: openingAt(entry.at),
+      who: whoIn(entry),
+      what: whatIn(entry),
+      micros: Math.round(entry.micros),
+    }),
+    event: (now: number, event: Event): Body => openingAt(now) + ascii(event).slice(1, -1),
     /** Forgets the tokens that it has seen: after a batch, in which one is served many times, they are not held here. */
-    forget: (): void => fingerprints.clear(),
+    forget: (): void => {
+      fingerprints.clear()
+      op = undefined
+      token = undefined
+    },
   }
 }
 
@@ -171,6 +219,8 @@ export const RequestLine = Schema.Struct({
   account: Schema.optionalKey(Schema.String),
   outcome: Schema.String,
   micros: Schema.Int,
+  /** Of how many requests this is all that there is to say; one if it is not there. */
+  count: Schema.optionalKey(Schema.Int),
   fingerprint: Schema.optionalKey(Schema.String),
 })
 export type RequestLine = typeof RequestLine.Type

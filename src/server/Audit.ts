@@ -4,10 +4,11 @@
  * Whoever serves a request only puts it in a queue. A fiber writes what has gathered, all at once, and returns to waiting
  * when it is on the disk: what a process that is killed has not written is what came in the last moment.
  */
-import { Clock, Context, Duration, Effect, Fiber, type FileSystem, Layer, type Path, Semaphore } from "effect"
+import { Context, Duration, Effect, Fiber, type FileSystem, Layer, type Path, Semaphore } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as AuditEntry from "../domain/AuditEntry.ts"
+import { Block } from "./AuditBlock.ts"
 import * as AuditFile from "./AuditFile.ts"
 
 export interface Options {
@@ -17,15 +18,15 @@ export interface Options {
   readonly maximumBytes?: number
   /** How many files are kept. Default: 8. */
   readonly keep?: number
-  /** Requests that may wait to be written. Default: 65,536, of about 300 bytes each. */
+  /** Requests that may wait to be written. Default: 65,536, of 20 bytes each and what is new in them. */
   readonly capacity?: number
 }
 
 /** How long requests gather before they are written. */
 const gathering = Duration.millis(100)
 
-/** As many are written without waiting for more, and at once. */
-const batch = 4_096
+/** As many are written without waiting for more, and at once at most. */
+const batch = 8_192
 
 /** When to try again to write what could not be written. */
 const retryDelay = Duration.seconds(1)
@@ -62,10 +63,9 @@ export class Audit extends Context.Service<
     Layer.effect(this, make(options)).pipe(Layer.provide(SecureRandom.layerWebCrypto))
 }
 
-/** Requests that are made into lines before others get a turn. */
-const linesPerTurn = 256
-
 const nobody = () => {}
+
+const nothing = new Block(0)
 
 const make = Effect.fnUntraced(function* ({
   capacity = 65_536,
@@ -80,7 +80,12 @@ const make = Effect.fnUntraced(function* ({
   const writing = yield* Semaphore.make(1)
 
   let events: ReadonlyArray<AuditEntry.Event> = [{ event: "start", mode }]
-  let queue: Array<AuditEntry.Entry> = []
+  /** From the oldest to the newest; the newest is filled, and the oldest written, but never the same one. */
+  const blocks: Array<Block> = []
+  let filling: Block | undefined
+  let spare: Block | undefined
+  /** Requests that wait in the blocks. */
+  let queued = 0
   let lost = 0
   let hasTrouble = false
   /** The fiber is woken when so many wait. */
@@ -88,12 +93,18 @@ const make = Effect.fnUntraced(function* ({
   let wake = nobody
 
   const record = (entry: AuditEntry.Entry): void => {
-    if (queue.length >= most) {
+    if (queued >= most) {
       lost++
       return
     }
-    queue.push(AuditEntry.bounded(entry))
-    if (queue.length >= enough) wake()
+    if (filling === undefined || filling.isFull) {
+      filling = spare ?? new Block(batch)
+      spare = undefined
+      blocks.push(filling)
+    }
+    filling.push(render.parts(AuditEntry.bounded(entry)))
+    queued++
+    if (queued >= enough) wake()
   }
 
   /** Returns when so many wait. */
@@ -108,7 +119,7 @@ const make = Effect.fnUntraced(function* ({
         end()
         resume(Effect.void)
       }
-      if (queue.length >= count) wake()
+      if (queued >= count) wake()
       return Effect.sync(end)
     })
 
@@ -129,22 +140,22 @@ const make = Effect.fnUntraced(function* ({
       return wasInTrouble ? Effect.logWarning("The audit log is written again; nothing is missing in it.") : Effect.void
     })
 
-  /** Writes what waits, up to a batch. Whether that worked. */
+  /** Writes the oldest of what waits. Whether that worked. */
   const flush = Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
     const missing = lost
     const said: ReadonlyArray<AuditEntry.Event> =
       missing === 0 ? events : [...events, { event: "lost", count: missing }]
-    const entries = queue.slice(0, batch)
-    const bodies = said.map((event) => render.event(now, event))
-    for (const [index, entry] of entries.entries()) {
-      if (index > 0 && index % linesPerTurn === 0) yield* Effect.yieldNow
-      bodies.push(render.request(entry))
-    }
+    const [block = nothing] = blocks
+    if (block === filling) filling = undefined
     render.forget()
-    if (bodies.length === 0) return true
-    yield* append(bodies)
-    queue = queue.slice(entries.length)
+    if (said.length + block.lines === 0) return true
+    yield* append(said, block)
+    if (block !== nothing) {
+      blocks.shift()
+      queued -= block.requests
+      block.clear()
+      spare = block
+    }
     lost -= missing
     events = []
     yield* succeed(missing)
@@ -182,12 +193,12 @@ const make = Effect.fnUntraced(function* ({
   const close = Effect.fnUntraced(function* (fiber: Fiber.Fiber<never>) {
     yield* Fiber.interrupt(fiber)
     let isDone = yield* flush
-    while (isDone && queue.length > 0) isDone = yield* flush
+    while (isDone && blocks.length > 0) isDone = yield* flush
     if (isDone) {
       events = [{ event: "stop" }]
       yield* flush
     }
-    const count = queue.length + lost
+    const count = queued + lost
     if (count > 0) yield* Effect.logError(`${count} requests were served, and are not in the audit log.`)
   })
   // Not a fiber of the scope, which would wait for a batch under way however long that takes.
@@ -202,5 +213,5 @@ const make = Effect.fnUntraced(function* ({
     ),
   )
 
-  return Audit.of({ record, mayServe: () => !isRequired || (!hasTrouble && queue.length < capacity) })
+  return Audit.of({ record, mayServe: () => !isRequired || (!hasTrouble && queued < capacity) })
 })

@@ -73,6 +73,8 @@ export class Conversation {
   readonly #allowance: Allowance
   #weight = 0
   #isTurn = false
+  /** In milliseconds since 1970, once it was asked for in this turn. */
+  #turnBegan: number | undefined
   #replies: Array<string> = []
   #repliesLength = 0
 
@@ -86,6 +88,7 @@ export class Conversation {
   /** Takes frames from the `taken`th on, as many as there is a turn for. */
   takeTurn(frames: ReadonlyArray<Frame.JsonObject>, taken: number): Turn {
     this.#isTurn = true
+    this.#turnBegan = undefined
     let before: Effect.Effect<void, Hangup> | undefined
     let at = taken
     while (at < frames.length && before === undefined) {
@@ -150,18 +153,18 @@ export class Conversation {
       return this.#refuse(request, InvalidRequest.make({ detail: "A request with this id is still under way." }))
     }
     if (!audit.mayServe()) return this.#refuse(request, HostFailure.make({}))
-    const begun = this.#now()
     const known = handlers.atHand(request.op, request.payload, this.#visitor.rights)
     if (known !== undefined) {
       this.#say(this.#success(request.id, Redacted.value(known.data)))
-      this.#note(request.op, known.account, begun, "ok", Redacted.value(known.token.accessToken))
+      this.#note(request.op, known.account, 0, "ok", Redacted.value(known.token.accessToken))
     } else if (this.#busy >= maximumInFlight) {
       this.#refuse(request, RateLimited.make({ retryAfter: Duration.seconds(1) }))
-    } else this.#start(request, begun)
+    } else this.#start(request)
   }
 
-  #start(request: Protocol.Request, begun: bigint): void {
+  #start(request: Protocol.Request): void {
     const { id, payload } = request
+    const begun = this.#now()
     const underWay: UnderWay = { request, begun, fiber: undefined }
     this.#busy++
     this.#inFlight.set(id, underWay)
@@ -171,8 +174,8 @@ export class Conversation {
           if (!this.#inFlight.delete(id)) return Effect.void
           const account = subjectOf(payload)
           if (Result.isFailure(result)) {
-            this.#note(request.op, account, begun, Protocol.codes[result.failure._tag])
-          } else this.#note(request.op, account, begun, "ok", tokenIn(result.success))
+            this.#note(request.op, account, this.#since(begun), Protocol.codes[result.failure._tag])
+          } else this.#note(request.op, account, this.#since(begun), "ok", tokenIn(result.success))
           const hasCaughtUp = this.#say(
             Result.match(result, {
               onFailure: (error) => this.#failure(id, error),
@@ -220,12 +223,12 @@ export class Conversation {
     if (underWay === undefined || !this.#inFlight.delete(id)) return
     const { begun, fiber, request } = underWay
     fiber?.interruptUnsafe()
-    this.#note(request.op, subjectOf(request.payload), begun, Protocol.codes[error._tag])
+    this.#note(request.op, subjectOf(request.payload), this.#since(begun), Protocol.codes[error._tag])
     this.#say(this.#failure(id, error))
   }
 
   #refuse(request: Protocol.Request, error: Protocol.WireError): void {
-    this.#note(request.op, subjectOf(request.payload), this.#now(), Protocol.codes[error._tag])
+    this.#note(request.op, subjectOf(request.payload), 0, Protocol.codes[error._tag])
     this.#say(this.#failure(request.id, error))
   }
 
@@ -273,12 +276,16 @@ export class Conversation {
     return Frame.fits(reply) ? reply : this.#failure(id, HostFailure.make({}))
   }
 
-  /** Notes a request that has been answered. */
-  #note(op: string, account: string | undefined, begun: bigint, outcome: string, token?: string): void {
+  /** How many microseconds have passed since this instant. */
+  #since(begun: bigint): number {
+    return Number((this.#now() - begun) / 1000n)
+  }
+
+  /** Notes a request that has been answered; `micros` is 0 if nothing had to be waited for. */
+  #note(op: string, account: string | undefined, micros: number, outcome: string, token?: string): void {
     const { credentials, server } = this.#connection
-    const micros = Number((this.#now() - begun) / 1000n)
     server.audit.record({
-      at: server.clock.currentTimeMillisUnsafe() - Math.round(micros / 1000),
+      at: micros === 0 ? this.#turnTime() : server.clock.currentTimeMillisUnsafe() - Math.round(micros / 1000),
       uid: Option.getOrUndefined(credentials)?.uid,
       pid: Option.getOrUndefined(Option.getOrUndefined(credentials)?.pid ?? Option.none()),
       grant: this.#visitor.label,
@@ -288,5 +295,11 @@ export class Conversation {
       micros,
       token,
     })
+  }
+
+  /** The time, read once in a turn: to read it takes as long as all the rest of a note. */
+  #turnTime(): number {
+    if (this.#isTurn && this.#turnBegan !== undefined) return this.#turnBegan
+    return (this.#turnBegan = this.#connection.server.clock.currentTimeMillisUnsafe())
   }
 }

@@ -21,7 +21,7 @@ const logOf = (counts: ReadonlyArray<number>) => {
     const name = AuditEntry.fileNameOf(tip.seq + 1)
     const bodies = [
       render.event(1, { event: "file", version: 1, previous: tip.hash, oldest: 1 }),
-      ...Array.from({ length: count }, (_, i) => render.request(entry({ at: i, pid: i }))),
+      ...Array.from({ length: count }, (_, i) => AuditEntry.bodyOf(render.parts(entry({ at: i, pid: i })))),
     ]
     let content = ""
     for (const body of bodies) {
@@ -52,7 +52,7 @@ const whats = (report: AuditEntry.Report) => report.problems.map(({ line, what }
 
 describe("a line of the audit log", () => {
   it("says all that is known of a request, and the token's fingerprint instead of the token", () => {
-    const { line } = AuditEntry.chain(sha256, AuditEntry.origin, render.request(entry()))
+    const { line } = AuditEntry.chain(sha256, AuditEntry.origin, AuditEntry.bodyOf(render.parts(entry())))
     assert.deepInclude(JSON.parse(line), {
       seq: 1,
       time: "2027-01-15T08:00:00.000Z",
@@ -68,7 +68,7 @@ describe("a line of the audit log", () => {
     })
     assert.notInclude(line, "canary")
     const bare = { uid: undefined, pid: undefined, account: undefined, token: undefined }
-    const { line: short } = AuditEntry.chain(sha256, AuditEntry.origin, render.request(entry(bare)))
+    const { line: short } = AuditEntry.chain(sha256, AuditEntry.origin, AuditEntry.bodyOf(render.parts(entry(bare))))
     assert.deepStrictEqual(Object.keys(JSON.parse(short)), [
       "seq",
       "time",
@@ -88,7 +88,7 @@ describe("a line of the audit log", () => {
         fc.string({ unit: "binary", maxLength: 400 }),
         (op, account) => {
           const noted = AuditEntry.bounded(entry({ op, account }))
-          const { line } = AuditEntry.chain(sha256, AuditEntry.origin, render.request(noted))
+          const { line } = AuditEntry.chain(sha256, AuditEntry.origin, AuditEntry.bodyOf(render.parts(noted)))
           assert.match(line, /^[\x20-\x7e]*$/)
           assert.isBelow(line.length, 2_000)
           const read = Option.getOrThrow(AuditEntry.requestIn(line))

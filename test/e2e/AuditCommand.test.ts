@@ -24,7 +24,7 @@ const prepare = Effect.gen(function* () {
   yield* Effect.gen(function* () {
     const { record } = yield* Audit
     record(entry({ at: 1_800_000_000_000, pid: 11 }))
-    record(entry({ at: 1_800_000_000_000 + hour, pid: 12 }))
+    for (let i = 0; i < 2; i++) record(entry({ at: 1_800_000_000_000 + hour, pid: 12 }))
     const op = "\u001b[31mnonsense"
     record(entry({ grant: "other", op, outcome: "INVALID_REQUEST", account: undefined, token: undefined, micros: 15 }))
   }).pipe(
@@ -56,11 +56,12 @@ describe.concurrent("tokenkeep audit", () => {
         ),
       )
       assert.match(table.stdout, / other +\[31mnonsense +- +INVALID_REQUEST +0.0 ms +-\n/)
+      assert.match(table.stdout, / get_token x2 /)
       assert.notInclude(table.stdout, "\u001b")
       const lines = yield* run(["show", "--json", "--account", "github:work", "--since", "2027-01-15T08:30:00Z"])
       const shown = lines.stdout.trim().split("\n")
       assert.strictEqual(shown.length, 1, lines.stdout + lines.stderr)
-      assert.deepInclude(JSON.parse(shown[0] ?? ""), { pid: 12, fingerprint })
+      assert.deepInclude(JSON.parse(shown[0] ?? ""), { pid: 12, fingerprint, count: 2 })
       const bad = yield* run(["show", "--since", "yesterday"])
       assert.deepStrictEqual([bad.code, bad.stdout], [2, ""])
       assert.include(bad.stderr, "yesterday is no time.")
@@ -94,7 +95,7 @@ describe.concurrent("tokenkeep audit", () => {
   it.live("says who was given a token, by its fingerprint or by itself", () =>
     Effect.gen(function* () {
       const { run } = yield* prepare
-      const given = `agents (user 1000), github:work, token ${fingerprint}: 2 times, first 2027-01-15T08:00:00.000Z, last 2027-01-15T09:00:00.000Z, process 11, 12\n`
+      const given = `agents (user 1000), github:work, token ${fingerprint}: 3 times, first 2027-01-15T08:00:00.000Z, last 2027-01-15T09:00:00.000Z, process 11, 12\n`
       for (const [asked, input] of [
         [fingerprint.slice(0, 8).toUpperCase(), ""],
         ["-", `${token}\n`],

@@ -8,7 +8,9 @@ import { Effect, FileSystem, Layer, type Path, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as KernelLock from "../../src/broker/KernelLock.ts"
+import type * as AuditEntry from "../../src/domain/AuditEntry.ts"
 import { Audit, type Options } from "../../src/server/Audit.ts"
+import { Block } from "../../src/server/AuditBlock.ts"
 import * as AuditFile from "../../src/server/AuditFile.ts"
 import { compileCache } from "../support/compileCache.ts"
 import { entry, found } from "../support/Audited.ts"
@@ -39,6 +41,12 @@ const note = (home: string, count: number, options?: Partial<Options>) =>
 
 const writer = (directory: string, maximumBytes: number, keep: number) =>
   AuditFile.writer({ directory, maximumBytes, keep }).pipe(Effect.provide(SecureRandom.layerWebCrypto))
+
+const blockOf = (parts: AuditEntry.Parts) => {
+  const block = new Block(1)
+  block.push(parts)
+  return block
+}
 
 /** Looks again and again until it is so. */
 const until = <A, E, R>(look: Effect.Effect<A, E, R>, isSo: (a: A) => boolean): Effect.Effect<void, E, R> =>
@@ -119,6 +127,29 @@ describe.concurrent("the audit log", () => {
       )
       assert.strictEqual(requests[0]?.server, process.pid)
       assert.notInclude(lines.join("\n"), "canary")
+    }),
+  )
+
+  live("has one line for requests that follow each other and are all the same, and says how many they are", () =>
+    Effect.gen(function* () {
+      const { directory, home } = yield* place
+      yield* serving(home, ({ record }) =>
+        Effect.sync(() => {
+          for (const change of [{}, {}, {}, { pid: 5 }, {}, {}, { micros: 1 }, { at: 1_800_000_000_001 }]) {
+            record(entry(change))
+          }
+        }),
+      )
+      const { lines, report, requests } = yield* found(directory)
+      assert.deepStrictEqual([...report.problems, ...report.remarks], [])
+      assert.deepStrictEqual(
+        lines.flatMap((line) => {
+          const { count, op } = JSON.parse(line)
+          return op === undefined ? [] : [count]
+        }),
+        [3, undefined, 2, undefined, undefined],
+      )
+      assert.strictEqual(requests.length, 8)
     }),
   )
 
@@ -252,6 +283,13 @@ describe.concurrent("the audit log", () => {
       const { report, requests } = yield* found(directory)
       assert.deepStrictEqual([...report.problems, ...report.remarks], [])
       assert.strictEqual(requests.length, 6)
+      // Nor does the line end that is missing begin the next file.
+      writeFileSync(newest(directory), readFileSync(newest(directory), "utf8").trimEnd())
+      yield* note(home, 1, { maximumBytes: 1 })
+      yield* note(home, 1, { maximumBytes: 1 })
+      const after = yield* found(directory)
+      assert.isAbove(after.parts.length, 1)
+      assert.deepStrictEqual([...after.report.problems, ...after.report.remarks], [])
     }),
   )
 
@@ -278,7 +316,7 @@ describe.concurrent("the audit log", () => {
       const { directory } = yield* place
       const appended = Effect.gen(function* () {
         const { append, render } = yield* writer(directory, 1, 2)
-        yield* append([render.request(entry())])
+        yield* append([], blockOf(render.parts(entry())))
       })
       yield* appended
       yield* appended
@@ -503,7 +541,7 @@ describe.concurrent("the audit log", () => {
     Effect.gen(function* () {
       const { directory } = yield* place
       const { append, render } = yield* writer(directory, 1_000_000, 8)
-      const once = append([render.request(entry())])
+      const once = append([], blockOf(render.parts(entry())))
       yield* once
       yield* Effect.all(
         Array.from({ length: 20 }, () => once),

@@ -31,7 +31,12 @@ export const found = Effect.fnUntraced(function* (directory: string, anchor?: Au
     head,
     parts,
     lines,
-    requests: lines.flatMap((line) => Option.toArray(AuditEntry.requestIn(line))),
+    requests: lines.flatMap((line) =>
+      Option.match(AuditEntry.requestIn(line), {
+        onNone: () => [],
+        onSome: ({ count = 1, ...request }) => Array.from({ length: count }, () => request),
+      }),
+    ),
     events: lines.flatMap((line) => Option.toArray(AuditEntry.eventIn(line))),
     report: verifier.report(),
   }
