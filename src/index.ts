@@ -2,6 +2,8 @@
  * tokenkeep as a library.
  *
  * - `Broker`: the service. `BrokerHost.layer` holds the refresh tokens; `BrokerClient.layer` asks a host over a socket.
+ * - `BrokerClientEnv.layer`: the same in a sandbox of `tokenkeep exec`, where the environment says what socket, and what to
+ *   show there.
  * - `Renewal.layer`: renews tokens before they expire, on top of `BrokerHost.layer`.
  * - `TokenStore`, `AccountLock`, `BrokerHost.layerOver`: to keep tokens elsewhere than in files.
  * - `BrokerConfig`, `BrokerConfigEnv`: what can be set, in the program or in the environment.
@@ -21,6 +23,7 @@ export { Refresher } from "./broker/Refresher.ts"
 export { Renewal } from "./broker/Renewal.ts"
 export { TokenStore } from "./broker/TokenStore.ts"
 export * as BrokerClient from "./client/BrokerClient.ts"
+export * as BrokerClientEnv from "./client/BrokerClientEnv.ts"
 export * as AccountKey from "./domain/AccountKey.ts"
 export * as AccountRecord from "./domain/AccountRecord.ts"
 export * as Errors from "./domain/Errors.ts"
