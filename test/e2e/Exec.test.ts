@@ -5,15 +5,10 @@ import { spawnSync } from "node:child_process"
 import { existsSync, readdirSync, utimesSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { Digest, SecureRandom } from "effect/crypto"
-import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
-import { TokenStore } from "../../src/broker/TokenStore.ts"
-import * as TokenStoreFile from "../../src/broker/TokenStoreFile.ts"
-import * as Account from "../../src/domain/AccountKey.ts"
+import { Effect } from "effect"
 import * as Program from "../support/Program.ts"
+import { loggedIn } from "../support/LoggedIn.ts"
 import { recordOf } from "../support/Records.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 import * as WireClient from "../support/WireClient.ts"
@@ -36,19 +31,7 @@ wire() { echo '{"op":"get_token","payload":{"provider":"'"$1"'"}}' | python3 -I 
 /** A home where somebody is logged in at two providers, and a way to run things there. */
 const prepare = Effect.gen(function* () {
   const home = yield* TemporaryHome.make
-  yield* Effect.gen(function* () {
-    const store = yield* TokenStore
-    yield* store.set(Account.make("github"), recordOf("github"))
-    yield* store.set(Account.make("other"), recordOf("other"))
-  }).pipe(
-    Effect.provide(
-      TokenStoreFile.layer.pipe(
-        Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
-        Layer.provide(BrokerConfig.layer(home)),
-        Layer.provide(NodeServices.layer),
-      ),
-    ),
-  )
+  yield* loggedIn(home, { github: recordOf("github"), other: recordOf("other") })
   const environment = {
     TOKENKEEP_HOME: home,
     PATH: process.env["PATH"] ?? "",
@@ -205,7 +188,6 @@ describe.concurrent("tokenkeep exec", () => {
         [5, "sh", "-c", "exec 0<&- 1>&- 2>&- 3<&-; sleep 0.1; exit 5"],
         [126, "/dev/null"],
         [127, "no-such-program"],
-        [127, ""],
       ] as const) {
         const outcome = yield* run([], ...command)
         assert.strictEqual(outcome.code, code, outcome.stderr)
@@ -215,7 +197,20 @@ describe.concurrent("tokenkeep exec", () => {
       for (const [hint, ...args] of [
         ["--allow", "exec", "--", "true"],
         ["--help", "exec", "--alow", "x", "--", "true"],
-        ["--uid", "exec", "--allow", "x", "--tcp", "--uid", "5", "--", "true"],
+        [
+          "TOKENKEEP_SOCKET names",
+          "exec",
+          "--allow",
+          "other",
+          "--",
+          process.execPath,
+          Program.main,
+          "exec",
+          "--allow",
+          "x",
+          "--",
+          "true",
+        ],
         ["tokenkeep serve", "exec", "--allow", "x", "--host-socket", "/none.sock", "--", "true"],
       ] as const) {
         const outcome = yield* Program.run(args, environment)
@@ -248,6 +243,34 @@ describe.concurrent("tokenkeep exec", () => {
       stopped.kill("SIGTERM")
       assert.strictEqual((yield* Effect.promise(() => stopped.ended)).code, 128 + 15)
       assert.deepStrictEqual(left(), [])
+    }),
+  )
+
+  it.live("leaves to a terminal what the terminal sends to all", () =>
+    Effect.gen(function* () {
+      const { environment } = yield* prepare
+      const terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+      const child = `trap 'echo int' INT; trap 'echo quit' QUIT; trap 'echo usr1; exit 4' USR1
+        echo "ready $PPID"; while :; do sleep 0.05; done`
+      const running = yield* Program.start(["exec", "--allow", "github", "--", "sh", "-c", child], environment, [
+        "python3",
+        "-c",
+        terminal,
+      ])
+      const [, pid = ""] = yield* said(running, /ready (\d+)/)
+      running.write("\u0003")
+      yield* said(running, /int/)
+      running.write("\u001c")
+      yield* said(running, /quit/)
+      process.kill(Number(pid), "SIGUSR1")
+      const { code, stdout } = yield* Effect.promise(() => running.ended)
+      assert.strictEqual(code, 4, stdout)
+      const heard = stdout.replace(/\^./g, "").split("\r\n")
+      // The shell says "Quit" besides, of what it was waiting for.
+      assert.deepStrictEqual(
+        heard.filter((line) => /^(int|quit|usr1)$/.test(line)),
+        ["int", "quit", "usr1"],
+      )
     }),
   )
 
