@@ -71,7 +71,7 @@ tokenkeep token github 2>&1
 echo "code $?"
 `
 
-describe.concurrent("tokenkeep exec", () => {
+describe("tokenkeep exec", () => {
   it.live("gives a program tokens of what is allowed, and nothing to find or to keep", () =>
     Effect.gen(function* () {
       const { environment, left, script } = yield* prepare
