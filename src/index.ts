@@ -2,6 +2,8 @@
  * tokenkeep as a library.
  *
  * - `Broker`: the service. `BrokerHost.layer` holds the refresh tokens; `BrokerClient.layer` asks a host over a socket.
+ * - `BrokerClientEnv.layer`: the same in a sandbox of `tokenkeep exec`, where the environment says what socket, and what to
+ *   show there.
  * - `Renewal.layer`: renews tokens before they expire, on top of `BrokerHost.layer`.
  * - `ApiKeys`: sets and removes API keys; what reads them is the `Broker`.
  * - `Usage`: counts what is asked for over sockets.
@@ -25,6 +27,7 @@ export { Renewal } from "./broker/Renewal.ts"
 export { TokenStore } from "./broker/TokenStore.ts"
 export { Usage } from "./broker/Usage.ts"
 export * as BrokerClient from "./client/BrokerClient.ts"
+export * as BrokerClientEnv from "./client/BrokerClientEnv.ts"
 export * as AccountKey from "./domain/AccountKey.ts"
 export * as AccountRecord from "./domain/AccountRecord.ts"
 export * as Errors from "./domain/Errors.ts"

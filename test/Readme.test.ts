@@ -2,18 +2,13 @@
  * The README is true to the letter: its program is compiled and run, its commands are typed, its files exist.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { Digest, SecureRandom } from "effect/crypto"
+import { Effect } from "effect"
 import packageJson from "../package.json" with { type: "json" }
-import { BrokerConfig } from "../src/broker/BrokerConfig.ts"
-import * as TokenStoreFile from "../src/broker/TokenStoreFile.ts"
-import { TokenStore } from "../src/broker/TokenStore.ts"
-import * as Account from "../src/domain/AccountKey.ts"
 import * as Protocol from "../src/server/Protocol.ts"
+import { loggedIn } from "./support/LoggedIn.ts"
 import { recordOf, tokenOf } from "./support/Records.ts"
 import * as Activation from "./support/Activation.ts"
 import * as AuthorizationServer from "./support/AuthorizationServer.ts"
@@ -47,6 +42,7 @@ describe("the README", () => {
         "sh: npm ci",
         "sh: npm ci",
         "sh: tokenkeep provider",
+        "sh: tokenkeep exec",
         "sh: tokenkeep serve",
         "ini: # ~/.config/systemd/user/tokenkeep.socket",
         "ts: import {",
@@ -82,16 +78,7 @@ describe("the README", () => {
       const path = `${root}/test/examples/embed.ts`
       assert.strictEqual(blockWith("import {"), readFileSync(path, "utf8"))
       const home = yield* TemporaryHome.make
-      yield* TokenStore.pipe(
-        Effect.flatMap((store) => store.set(Account.make("example"), recordOf("one"))),
-        Effect.provide(
-          TokenStoreFile.layer.pipe(
-            Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
-            Layer.provide(BrokerConfig.layer(home)),
-            Layer.provide(NodeServices.layer),
-          ),
-        ),
-      )
+      yield* loggedIn(home, { example: recordOf("one") })
       const run = (...args: ReadonlyArray<string>) =>
         spawnSync(process.execPath, ["--conditions=tokenkeep-source", path, ...args], {
           env: args.length === 0 ? { TOKENKEEP_HOME: home } : {},
@@ -102,6 +89,28 @@ describe("the README", () => {
       const [, socket = ""] = yield* Effect.promise(() => host.said("stdout", /"socket":"([^"]+)"/))
       const sandbox = run(socket)
       assert.strictEqual(sandbox.stdout, "A token of 10 characters.\n", sandbox.stderr)
+    }),
+  )
+
+  it.live("shows how to run a program in a sandbox", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      yield* loggedIn(home, { example: recordOf("one") })
+      mkdirSync(`${home}/bin`)
+      const ask = `exec "${process.execPath}" "${Program.main}"`
+      for (const [name, script] of [
+        ["tokenkeep", `${ask} "$@"`],
+        ["claude", `${ask} token example`],
+        // What is in the container: the socket that is mounted there, and the capability.
+        ["docker", `TOKENKEEP_SOCKET="\${6%%:*}"; test "$1 $2 $3" = "run --rm -u" && ${ask} token example`],
+      ]) {
+        writeFileSync(`${home}/bin/${name}`, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+      }
+      const env = { TOKENKEEP_HOME: home, PATH: `${home}/bin:${process.env["PATH"] ?? ""}` }
+      for (const line of blockWith("tokenkeep exec").trim().split("\n")) {
+        const { status, stderr, stdout } = spawnSync("sh", ["-c", line], { env, encoding: "utf8" })
+        assert.deepStrictEqual([status, stdout, stderr], [0, "access-one\n", ""], line)
+      }
     }),
   )
 

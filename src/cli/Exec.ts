@@ -34,7 +34,7 @@ const flags = {
   label: GrantTerms.label,
   capability: Flag.Literals("capability", ["fd", "env", "none"]).pipe(
     Flag.withDescription(
-      "How the program gets what it must show: fd, behind descriptor 3; env, in TOKENKEEP_CAPABILITY, for containers and programs started by Node, which descriptors do not reach, but everything that sees the environment sees it too; none, reaching the socket is enough",
+      "How the program gets what it must show at the socket: fd, behind descriptor 3, which reaches no container, and nothing that is started by a program in Node; env, in TOKENKEEP_CAPABILITY, where whatever sees the environment sees it too; none, reaching the socket is enough",
     ),
     Flag.withDefault("fd"),
   ),
@@ -127,7 +127,7 @@ const borrow = Effect.fnUntraced(function* (said: Said, grant: NewGrant) {
 const environmentFor = ({ address, capability }: Granted, how: Said["capability"]) => ({
   TOKENKEEP_SOCKET: address,
   // The name by which other programs that speak the wire know a socket.
-  ...(!address.startsWith("tcp://") && { LLXPRT_CREDENTIAL_SOCKET: address }),
+  LLXPRT_CREDENTIAL_SOCKET: address.startsWith("tcp://") ? undefined : address,
   TOKENKEEP_CAPABILITY_FD: how === "fd" && Option.isSome(capability) ? String(descriptorNumber) : undefined,
   TOKENKEEP_CAPABILITY: how === "env" ? Option.getOrUndefined(Option.map(capability, Redacted.value)) : undefined,
 })
@@ -184,11 +184,13 @@ export const exec = Command.make(
       ),
     ),
 ).pipe(
-  Command.withDescription(`Run a program that may ask for some tokens, for as long as it runs
-
-The program finds where to ask in TOKENKEEP_SOCKET, and in LLXPRT_CREDENTIAL_SOCKET. Its exit code is ours: 128 and the number of the signal, if one ended it; 127 if there is no such program, 126 if it cannot be run, 125 if tokenkeep itself failed before. When it ends, what it was given is worth nothing any more.`),
+  Command.withShortDescription("Run a program that may ask for some tokens, for as long as it runs"),
+  Command.withDescription(
+    "Run a program that may ask for some tokens, for as long as it runs. It finds where to ask in TOKENKEEP_SOCKET and LLXPRT_CREDENTIAL_SOCKET. It has our terminal, folder and environment, and gets our signals. Its exit code is ours: 128 and the number of the signal, if one ended it; 127 if there is no such program, 126 if it cannot be run, 125 if tokenkeep itself failed before, whatever the reason.",
+  ),
   Command.withExamples([
-    { command: "tokenkeep exec --allow anthropic:work,github -- claude" },
+    { command: "tokenkeep exec --allow github -- ./deploy.sh" },
+    { command: "tokenkeep exec --allow anthropic:work,github --for 8h --capability env -- claude" },
     {
       command: `tokenkeep exec --allow github --capability env -- sh -c 'docker run --rm -u "$(id -u)" -v "$TOKENKEEP_SOCKET:/tokenkeep.sock" -e TOKENKEEP_SOCKET=/tokenkeep.sock -e TOKENKEEP_CAPABILITY agent'`,
     },

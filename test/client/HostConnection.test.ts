@@ -63,6 +63,20 @@ describe("a connection to the host", () => {
     }),
   )
 
+  it.effect("stays open without a call, where something depends on it", () =>
+    Effect.gen(function* () {
+      const host = yield* startHost
+      const call = yield* HostConnection.make({ path: host.path, isKeptOpen: true })
+      for (const time of ["0 seconds", "1 days"] as const) {
+        yield* TestClock.adjust(time)
+        const asked = yield* Effect.forkChild(call("a", {}))
+        answer(yield* Queue.take(host.arrivals), { fine: true })
+        yield* Fiber.join(asked)
+      }
+      assert.strictEqual(host.connections(), 1)
+    }),
+  )
+
   it.effect("gives up a call after 30 s, and tells the host that nobody waits for it", () =>
     Effect.gen(function* () {
       const host = yield* startHost

@@ -201,7 +201,11 @@ def capability_of(environment):
     text = environment.pop("TOKENKEEP_CAPABILITY", None)
     if number is not None:
         with os.fdopen(int(number), "r", encoding="utf-8") as source:
-            text = source.read()
+            try:
+                # Others share the place that has been read to.
+                text = os.pread(source.fileno(), 4096, 0).decode("utf-8")
+            except OSError:
+                text = source.read()
     return None if text is None else text.rstrip("\r\n")
 
 

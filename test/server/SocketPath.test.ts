@@ -9,10 +9,12 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs"
 import { createServer, type Server } from "node:net"
@@ -23,6 +25,7 @@ import { Broker } from "../../src/broker/Broker.ts"
 import { Admission } from "../../src/server/Admission.ts"
 import { Audit } from "../../src/server/Audit.ts"
 import { PeerCredentials } from "../../src/server/PeerCredentials.ts"
+import * as SocketPath from "../../src/server/SocketPath.ts"
 import { UnixServer } from "../../src/server/UnixServer.ts"
 import { greeted } from "../support/RawPeer.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
@@ -502,6 +505,27 @@ describe("two servers", () => {
       yield* Scope.close(first, Exit.void)
       yield* serve(path)
       assert.isTrue(yield* answers(path))
+    }),
+  )
+})
+
+describe("what servers have left", () => {
+  it.live("is cleared away, but for what lives, is new, or is something else", () =>
+    Effect.gen(function* () {
+      const folder = yield* TemporaryHome.make
+      const own = (name: string) => `${folder}/${name}`
+      yield* serve(`${own("alive")}/broker.sock`)
+      for (const name of ["dead", "unborn", "young"]) mkdirSync(own(name), { mode: 0o700 })
+      for (const name of ["dead", "young"]) yield* leaveDeadSocket(`${own(name)}/broker.sock`)
+      writeFileSync(`${own("dead")}/broker.sock.lock`, "")
+      writeFileSync(own("file"), "")
+      for (const name of ["alive", "dead", "unborn", "file"]) utimesSync(own(name), 0, 0)
+      const sweep = SocketPath.sweep(folder, "broker.sock").pipe(Effect.provide(NodeServices.layer))
+      yield* sweep
+      assert.deepStrictEqual(readdirSync(folder), ["alive", "file", "young"])
+      assert.isTrue(yield* answers(`${own("alive")}/broker.sock`))
+      yield* SocketPath.removeEmpty(folder)
+      assert.isTrue(existsSync(folder))
     }),
   )
 })

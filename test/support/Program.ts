@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { compileCache } from "./compileCache.ts"
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+/** The program. */
+export const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 
 /** What a process did. */
 export interface Outcome {
