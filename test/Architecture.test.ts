@@ -60,6 +60,7 @@ describe("src", () => {
       "broker/ProcessId.ts",
       "broker/UsageFile.ts",
       "cli/ProcessHygiene.ts",
+      "cli/OwnUser.ts",
       "cli/Services.ts",
       "cli/Serve.ts",
       "client/HostConnection.ts",
