@@ -41,6 +41,7 @@ import * as Handlers from "./Handlers.ts"
 import * as Listener from "./Listener.ts"
 import type { Credentials } from "./PeerCredentials.ts"
 import { Questions } from "./Questions.ts"
+import * as SocketPath from "./SocketPath.ts"
 import { Allowance } from "./RateLimit.ts"
 import type { Rights } from "./Rights.ts"
 
@@ -100,6 +101,7 @@ const File = Schema.fromJsonString(
   Schema.Struct({ version: Schema.Literal(1), socket: Schema.String, grant: Grant.Grant }),
 )
 const decodeFile = Schema.decodeUnknownOption(File)
+const isId = Schema.is(Grant.PublicGrant.fields.id)
 const encodeFile = Schema.encodeEffect(File)
 
 const has = (wishes: ReadonlyArray<Grant.Wish>, wish: Grant.Wish) => wishes.some((other) => Equal.equals(other, wish))
@@ -422,6 +424,20 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
 
   const logged = Effect.catch((error: { readonly message: string }) => Effect.logError(error.message))
 
+  /** Removes the folders of grants that a host had when it was killed, unless another host is at work there. */
+  const removeDead = Effect.flatMap(files.list(folder, "Directory"), (names) =>
+    Effect.forEach(
+      names.filter((name) => isId(name) && !grants.has(name)),
+      (id) =>
+        SocketPath.claim(socketOf(id)).pipe(
+          Effect.andThen(fs.remove(paths.join(folder, id), { recursive: true })),
+          Effect.scoped,
+          Effect.ignore,
+        ),
+      { discard: true },
+    ),
+  ).pipe(logged)
+
   const restore = Effect.flatMap(files.list(grantsDirectory, "File"), (names) =>
     Effect.forEach(
       names.filter((file) => file.endsWith(".json")),
@@ -437,6 +453,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
     }),
   )
   yield* restore
+  yield* removeDead
   yield* Effect.suspend(() =>
     Effect.forEach([...grants.values()].filter(isDone), (live) => logged(end(live)), { discard: true }),
   ).pipe(Effect.repeat(lookingAfter), Effect.forkScoped)
