@@ -9,7 +9,9 @@ import { CliOutput, Command } from "effect/cli"
 import { LoginsLost } from "./broker/Accounts.ts"
 import { approve } from "./cli/Approve.ts"
 import { audit } from "./cli/Audit.ts"
+import { exec } from "./cli/Exec.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
+import * as FailureWords from "./cli/FailureWords.ts"
 import * as Services from "./cli/Services.ts"
 import { key } from "./cli/Key.ts"
 import { grant } from "./cli/Grant.ts"
@@ -19,7 +21,6 @@ import { provider } from "./cli/Provider.ts"
 import { serve } from "./cli/Serve.ts"
 import { status } from "./cli/Status.ts"
 import { token } from "./cli/Token.ts"
-import { oneLine } from "./domain/RemoteText.ts"
 import { version } from "./version.ts"
 
 const tokenkeep = Command.make("tokenkeep").pipe(
@@ -30,6 +31,7 @@ const tokenkeep = Command.make("tokenkeep").pipe(
     status.pipe(Command.provide(Services.either)),
     logout.pipe(Command.provide(Services.either)),
     serve.pipe(Command.provide(Services.local)),
+    exec,
     provider.pipe(Command.provide(Services.local)),
     key,
     grant.pipe(Command.provide(Services.places)),
@@ -50,10 +52,9 @@ const presenter: CliOutput.Presenter = {
 
 /** Says on stderr what went wrong, and returns the exit code for it. */
 const report = (error: ExitCode.Failure) =>
-  ("errors" in error ? Effect.void : Console.error(`tokenkeep: ${wordsFor(error)}`)).pipe(Effect.as(ExitCode.of(error)))
-
-const wordsFor = ({ _tag, message }: { readonly _tag: string; readonly message: string }): string =>
-  _tag === "ConfigError" ? `The environment is not as it must be. ${oneLine(message)}` : message
+  ("errors" in error ? Effect.void : Console.error(`tokenkeep: ${FailureWords.of(error)}`)).pipe(
+    Effect.as(ExitCode.of(error)),
+  )
 
 /** A defect is ours, and its insides are not for the terminal. That a login is lost has been said where it happened. */
 const reportDefect = (defect: unknown) =>
@@ -76,7 +77,8 @@ const exit = (code: number) => process.stdout.write("", () => process.stderr.wri
 
 tokenkeep.pipe(
   Command.run({ version }),
-  Effect.as(0),
+  // Not always 0: what another program has said with its end is said again.
+  Effect.map(() => Number(process.exitCode ?? 0)),
   Effect.catch(report),
   Effect.catchDefect(reportDefect),
   Effect.provide(

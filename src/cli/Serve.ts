@@ -17,6 +17,7 @@ import { UnixServer } from "../server/UnixServer.ts"
 import * as AskPerson from "./AskPerson.ts"
 import { HostAndPort } from "./HostAndPort.ts"
 import { UsageError } from "./UsageError.ts"
+import * as OwnUser from "./OwnUser.ts"
 
 export const serve = Command.make(
   "serve",
@@ -52,7 +53,7 @@ export const serve = Command.make(
       onNone: () => paths.resolve(Option.getOrElse(socket, () => socketPath)),
       onSome: (inherited) => inherited.path,
     })
-    const uid = process.getuid?.() ?? -1
+    const uid = OwnUser.uid()
 
     const grants = GrantsHost.layer({
       folder: paths.join(paths.dirname(path), "sandboxes"),

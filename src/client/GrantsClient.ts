@@ -29,7 +29,7 @@ export const layer = (options: HostConnection.Options): Layer.Layer<Grants> =>
       const read = <S extends Schema.ConstraintDecoder<unknown>>(op: string, payload: JsonObject, schema: S) =>
         ask<S["Type"], never>(op, payload, Schema.decodeUnknownOption(schema), {})
 
-      const add = Effect.fnUntraced(function* (grant: NewGrant, isWhileConnected: boolean) {
+      const addOver = Effect.fnUntraced(function* (over: typeof ask, grant: NewGrant, isWhileConnected: boolean) {
         const payload = yield* newGrant({
           terms: grant.terms,
           transport: grant.transport,
@@ -37,16 +37,21 @@ export const layer = (options: HostConnection.Options): Layer.Layer<Grants> =>
           is_kept: grant.isKept,
           while_connected: isWhileConnected,
         })
-        const made = yield* read("grant_add", payload, Operations.Granted)
+        const decode = Schema.decodeUnknownOption(Operations.Granted)
+        const made = yield* over<typeof Operations.Granted.Type, never>("grant_add", payload, decode, {})
         return { id: made.id, address: made.address, capability: Option.fromUndefinedOr(made.capability) }
       })
 
-      const revoke = (id: string) =>
-        ask("grant_revoke", { id }, nothing, { NOT_FOUND: () => GrantNotFound.make({ id }) })
+      const revokeOver = (over: typeof ask, id: string) =>
+        over("grant_revoke", { id }, nothing, { NOT_FOUND: () => GrantNotFound.make({ id }) })
 
       return Grants.of({
-        add: (grant) => add(grant, false),
-        borrow: (grant) => Effect.acquireRelease(add(grant, true), ({ id }) => Effect.ignore(revoke(id))),
+        add: (grant) => addOver(ask, grant, false),
+        // Over a connection of its own: the grant ends with it, and so it must not be closed for being idle.
+        borrow: Effect.fnUntraced(function* (grant) {
+          const own = Ask.make(yield* HostConnection.make({ ...options, isKeptOpen: true }))
+          return yield* Effect.acquireRelease(addOver(own, grant, true), ({ id }) => Effect.ignore(revokeOver(own, id)))
+        }),
         list: read("grant_list", {}, Operations.GrantList).pipe(
           Effect.map(({ grants }) =>
             grants.map(({ address, grant, has_capability }) => ({ grant, hasCapability: has_capability, address })),
@@ -56,7 +61,7 @@ export const layer = (options: HostConnection.Options): Layer.Layer<Grants> =>
           Effect.flatMap(edit({ id, terms }), (payload) =>
             ask("grant_edit", payload, nothing, { NOT_FOUND: () => GrantNotFound.make({ id }) }),
           ),
-        revoke,
+        revoke: (id) => revokeOver(ask, id),
         questions: read("question_list", {}, Operations.QuestionList).pipe(Effect.map(({ questions }) => questions)),
         decide: (id, decision) =>
           ask("question_answer", { id, decision }, Schema.decodeUnknownOption(Operations.Answered), {

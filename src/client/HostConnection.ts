@@ -31,6 +31,8 @@ export interface Options {
   readonly path: string
   /** What is shown at the handshake, where the host wants to see something. */
   readonly capability?: Redacted.Redacted
+  /** Whether it stays open until the scope closes, however long nothing is asked. */
+  readonly isKeptOpen?: boolean
 }
 
 /** A reply that says no. */
@@ -116,6 +118,7 @@ const unopened = (path: string, { reason }: Socket.SocketError) =>
 /** A way to call the host, for as long as the scope is open. */
 export const make = Effect.fnUntraced(function* ({
   capability,
+  isKeptOpen = false,
   path,
 }: Options): Effect.fn.Return<Call, never, Scope.Scope> {
   const pending: Pending = new Map()
@@ -231,7 +234,7 @@ export const make = Effect.fnUntraced(function* ({
   }).pipe(connecting.withPermit)
 
   const closeWhenIdle = Effect.suspend(() =>
-    pending.size === 0
+    pending.size === 0 && !isKeptOpen
       ? FiberHandle.run(
           idle,
           Effect.delay(

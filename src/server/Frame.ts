@@ -47,21 +47,27 @@ export const encodeTexts = (texts: ReadonlyArray<string>): Uint8Array => {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-const parse = (body: Uint8Array): Result.Result<JsonObject, FrameInvalid> =>
-  Result.try((): unknown => JSON.parse(utf8.decode(body))).pipe(
-    Result.filterOrFail(isJsonObject, () => new FrameInvalid({ what: "not a JSON object" })),
-    Result.mapError(() => new FrameInvalid({ what: "not a JSON object" })),
-  )
+const invalid = Result.fail(new FrameInvalid({ what: "not a JSON object" }))
 
-const isJsonObject = (value: unknown): value is JsonObject => isObject(value) && isShallow(value, deepest)
+const parse = (body: Uint8Array): Result.Result<JsonObject, FrameInvalid> => {
+  const parsed = Result.try((): unknown => JSON.parse(utf8.decode(body)))
+  return Result.isSuccess(parsed) && isObject(parsed.success) && isShallow(parsed.success, deepest)
+    ? Result.succeed(parsed.success)
+    : invalid
+}
 
 /** Deeper than any token; who comes after us may walk through it by recursion. */
 const deepest = 64
 
-const isShallow = (value: unknown, left: number): boolean =>
-  typeof value !== "object" ||
-  value === null ||
-  (left > 0 && Object.values(value).every((member) => isShallow(member, left - 1)))
+/** Without a copy of the members, because it is asked of every frame. What JSON made has none but its own. */
+const isShallow = (value: object, left: number): boolean => {
+  if (left === 0) return false
+  for (const name in value) {
+    const member: unknown = Reflect.get(value, name)
+    if (typeof member === "object" && member !== null && !isShallow(member, left - 1)) return false
+  }
+  return true
+}
 
 /** Puts frames together from chunks cut anywhere. After a failure it is of no more use. */
 export class Decoder {
@@ -81,6 +87,14 @@ export class Decoder {
     const frames: Array<JsonObject> = []
     let at = 0
     while (at < chunk.byteLength) {
+      const end = this.#headerFilled === 0 ? endOfFrame(chunk, at) : undefined
+      if (end !== undefined) {
+        const frame = parse(chunk.subarray(at + headerBytes, end))
+        if (Result.isFailure(frame)) return Result.fail(frame.failure)
+        frames.push(frame.success)
+        at = end
+        continue
+      }
       if (this.#body === undefined) {
         const taken = fill(this.#header, this.#headerFilled, chunk, at)
         this.#headerFilled += taken
@@ -105,6 +119,17 @@ export class Decoder {
     }
     return Result.succeed(frames)
   }
+}
+
+/** Where the frame ends that begins there, if it is all in the chunk and has a length that is allowed. */
+const endOfFrame = (chunk: Uint8Array, at: number): number | undefined => {
+  const length =
+    (chunk[at] ?? 0) * 0x100_0000 +
+    (chunk[at + 1] ?? 0) * 0x1_0000 +
+    (chunk[at + 2] ?? 0) * 0x100 +
+    (chunk[at + 3] ?? 0)
+  const end = at + headerBytes + length
+  return length > 0 && length <= maximumBytes && end <= chunk.byteLength ? end : undefined
 }
 
 /** Moves bytes of the chunk into `target`, and says how many those were. */

@@ -41,9 +41,9 @@ import * as Handlers from "./Handlers.ts"
 import * as Listener from "./Listener.ts"
 import type { Credentials } from "./PeerCredentials.ts"
 import { Questions } from "./Questions.ts"
-import * as SocketPath from "./SocketPath.ts"
 import { Allowance } from "./RateLimit.ts"
 import type { Rights } from "./Rights.ts"
+import * as SocketPath from "./SocketPath.ts"
 
 export interface Options {
   /** The folder for the grants' sockets. */
@@ -54,6 +54,8 @@ export interface Options {
   readonly tcp?: { readonly host: string; readonly port: number }
   /** Requests per second and connection; 0 for any number. */
   readonly rateLimit: number
+  /** Whether grants that were kept are put to work again; not where only some are to be served. Default: yes. */
+  readonly restoresKept?: boolean
 }
 
 /** A grant at work. */
@@ -90,6 +92,9 @@ const connectionsWorth = 4
 /** More than a person can oversee, and what fits into one answer. */
 const maximumGrants = 100
 
+/** What a grant's socket is called, in its own folder. */
+const socketName = "broker.sock"
+
 /** How often grants are looked at that may have come to their end; whether they have is asked at each request too. */
 const lookingAfter = Schedule.spaced("1 second")
 
@@ -101,7 +106,6 @@ const File = Schema.fromJsonString(
   Schema.Struct({ version: Schema.Literal(1), socket: Schema.String, grant: Grant.Grant }),
 )
 const decodeFile = Schema.decodeUnknownOption(File)
-const isId = Schema.is(Grant.PublicGrant.fields.id)
 const encodeFile = Schema.encodeEffect(File)
 
 const has = (wishes: ReadonlyArray<Grant.Wish>, wish: Grant.Wish) => wishes.some((other) => Equal.equals(other, wish))
@@ -126,7 +130,7 @@ const check = (transport: Grant.PublicGrant["transport"], { uids }: Grant.Terms)
       )
     : Effect.void
 
-const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Options) {
+const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = true, tcp, uid }: Options) {
   const { grantsDirectory } = yield* BrokerConfig
   const files = yield* PrivateFile.make
   const fs = yield* FileSystem.FileSystem
@@ -149,7 +153,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
   const isDone = ({ grant, usesUnderWay }: Live) =>
     Grant.isOver(usesUnderWay === 0 ? grant : Struct.omit(grant, ["usesLeft"]), clock.currentTimeMillisUnsafe())
 
-  const socketOf = (id: string) => paths.join(folder, id, "broker.sock")
+  const socketOf = (id: string) => paths.join(folder, id, socketName)
   const fileOf = (id: string) => paths.join(grantsDirectory, `${id}.json`)
 
   const save = Effect.fnUntraced(function* (address: string, grant: Grant.Grant) {
@@ -424,20 +428,6 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
 
   const logged = Effect.catch((error: { readonly message: string }) => Effect.logError(error.message))
 
-  /** Removes the folders of grants that a host had when it was killed, unless another host is at work there. */
-  const removeDead = Effect.flatMap(files.list(folder, "Directory"), (names) =>
-    Effect.forEach(
-      names.filter((name) => isId(name) && !grants.has(name)),
-      (id) =>
-        SocketPath.claim(socketOf(id)).pipe(
-          Effect.andThen(fs.remove(paths.join(folder, id), { recursive: true })),
-          Effect.scoped,
-          Effect.ignore,
-        ),
-      { discard: true },
-    ),
-  ).pipe(logged)
-
   const restore = Effect.flatMap(files.list(grantsDirectory, "File"), (names) =>
     Effect.forEach(
       names.filter((file) => file.endsWith(".json")),
@@ -446,14 +436,15 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, tcp, uid }: Optio
     ),
   ).pipe(logged)
 
+  yield* Effect.addFinalizer(() => SocketPath.removeEmpty(folder))
   yield* Effect.addFinalizer(() =>
     Effect.forEach([...grants.values()], (live) => (live.grant.isKept ? close(live) : logged(end(live))), {
       concurrency: "unbounded",
       discard: true,
     }),
   )
-  yield* restore
-  yield* removeDead
+  if (restoresKept) yield* restore
+  yield* SocketPath.sweep(folder, socketName)
   yield* Effect.suspend(() =>
     Effect.forEach([...grants.values()].filter(isDone), (live) => logged(end(live)), { discard: true }),
   ).pipe(Effect.repeat(lookingAfter), Effect.forkScoped)

@@ -2,9 +2,9 @@
  * The place of a Unix socket: a folder that is ours alone, under folders in which nobody else can put another in its
  * place. What is not so is refused, not mended. One server at a time has a path; a kernel lock beside it says which.
  */
-import { open } from "node:fs/promises"
+import { open, rmdir } from "node:fs/promises"
 import { connect } from "node:net"
-import { Data, Effect, FileSystem, Option, Path } from "effect"
+import { Clock, Data, Duration, Effect, FileSystem, Option, Path } from "effect"
 import * as KernelLock from "../broker/KernelLock.ts"
 
 /** The socket could not be made. */
@@ -26,6 +26,49 @@ const unmapped = 65_534
 
 const groupOrOthersMayWrite = 0o022
 const isSticky = 0o1000
+
+/** Where the lock is that says whose socket it is. */
+const lockOf = (path: string) => `${path}.lock`
+
+/** A server that has made its folder has its lock sooner than this. */
+const longestStart = Duration.minutes(1)
+
+/**
+ * Removes what servers that were killed have left of their sockets, each of which is in a folder of its own in this one
+ * and has this name.
+ */
+export const sweep = Effect.fnUntraced(
+  function* (folder: string, name: string) {
+    const fs = yield* FileSystem.FileSystem
+    const paths = yield* Path.Path
+    const tryLock = yield* KernelLock.make(process.platform)
+    const now = yield* Clock.currentTimeMillis
+
+    const removeIfDead = Effect.fnUntraced(function* (own: string) {
+      const { mtime, type } = yield* fs.stat(own)
+      const isOld = Option.exists(mtime, (made) => now - made.getTime() > Duration.toMillis(longestStart))
+      if (type !== "Directory" || !isOld) return
+      // Anything else in there is somebody's, who only has chosen the same name for a folder.
+      const left = yield* fs.readDirectory(own)
+      if (left.some((file) => paths.join(own, file) !== lockOf(paths.join(own, name)) && file !== name)) return
+      const lock = yield* Effect.option(
+        Effect.acquireRelease(
+          Effect.tryPromise(() => open(lockOf(paths.join(own, name)), "r")),
+          (handle) => Effect.promise(() => handle.close()),
+        ),
+      )
+      if (Option.exists(lock, ({ fd }) => tryLock(fd, "exclusive") !== "held")) return
+      yield* fs.remove(own, { recursive: true })
+    }, Effect.scoped)
+
+    const folders = yield* fs.readDirectory(folder)
+    yield* Effect.forEach(folders, (own) => Effect.ignore(removeIfDead(paths.join(folder, own))), { discard: true })
+  },
+  (work) => Effect.ignore(work),
+)
+
+/** Removes a folder, if nothing is in it. */
+export const removeEmpty = (folder: string) => Effect.ignore(Effect.tryPromise(() => rmdir(folder)))
 
 /**
  * Makes the folder if there is none, sees to it that a socket can be bound at the path, and keeps other servers from it
@@ -59,7 +102,7 @@ export const claim = Effect.fnUntraced(function* (path: string) {
     }
   })
 
-  const lockFile = `${path}.lock`
+  const lockFile = lockOf(path)
   const lock = Effect.acquireRelease(
     Effect.gen(function* () {
       const handle = yield* Effect.tryPromise({

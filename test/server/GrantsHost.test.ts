@@ -1,7 +1,16 @@
 /**
  * Grants at work: real sockets, real files, and people who try what they were not given.
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Option, Redacted, Scope } from "effect"
 import { Accounts } from "../../src/broker/Accounts.ts"
@@ -301,7 +310,7 @@ describe.concurrent("a grant that is kept", () => {
       assert.strictEqual(statSync(file).mode & 0o777, 0o600)
       yield* Scope.close(scope, Exit.void)
       yield* Effect.promise(() => within("the end", holder.peer.ended))
-      assert.deepStrictEqual(readdirSync(`${home}/sandboxes`), [])
+      assert.isFalse(existsSync(`${home}/sandboxes`))
       yield* Effect.sleep("200 millis")
 
       writeFileSync(`${home}/grants/damaged.json`, "{")
@@ -329,6 +338,9 @@ describe.concurrent("a grant that is kept", () => {
       const grant = yield* grants.add(newGrant())
       for (const name of ["deadbeef", "notes"]) mkdirSync(`${home}/sandboxes/${name}`, { mode: 0o700 })
       writeFileSync(`${home}/sandboxes/deadbeef/broker.sock.lock`, "")
+      writeFileSync(`${home}/sandboxes/notes/precious.txt`, "")
+      // As if they had been there before this test.
+      for (const name of readdirSync(`${home}/sandboxes`)) utimesSync(`${home}/sandboxes/${name}`, 1, 1)
       yield* start({ home })
       assert.deepStrictEqual(readdirSync(`${home}/sandboxes`).toSorted(), [grant.id, "notes"].toSorted())
       const holder = yield* hold(grant)
