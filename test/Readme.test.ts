@@ -45,6 +45,7 @@ describe("the README", () => {
         "sh: tokenkeep exec",
         "sh: tokenkeep serve",
         "ini: # ~/.config/systemd/user/tokenkeep.socket",
+        "sh: tokenkeep grant",
         "ts: import {",
       ],
     )
@@ -151,6 +152,29 @@ describe("the README", () => {
       const host = yield* Program.start(args, environment)
       const [line] = yield* Effect.promise(() => host.said("stdout", /.*\n/))
       assert.strictEqual(line, `Listening on ${path}\n`)
+    }),
+  )
+
+  it.live("shows how a grant is made and ended", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const environment = { TOKENKEEP_HOME: home }
+      const host = yield* Program.start(["serve"], environment)
+      yield* Effect.promise(() => host.said("stdout", /Listening/))
+      const said: Array<string> = []
+      for (const typed of blockWith("tokenkeep grant").trim().split("\n")) {
+        const [command = "", output] = typed.split(" > ")
+        const [, ...words] = command.split(" ")
+        const into = output === undefined ? [] : ["sh", "-c", `exec "$@" > ${home}/${output}`, "sh"]
+        const { code, stderr, stdout } = yield* Program.run(words, environment, "", into)
+        assert.strictEqual(code, 0, `${typed}\n${stderr}`)
+        said.push(stdout)
+      }
+      const [, socket = ""] = /^TOKENKEEP_SOCKET=(.+)\nTOKENKEEP_CAPABILITY=[\w-]{43}\n$/.exec(
+        readFileSync(`${home}/sandbox.env`, "utf8"),
+      ) ?? [""]
+      assert.include(said[1], socket)
+      assert.isFalse(existsSync(socket))
     }),
   )
 

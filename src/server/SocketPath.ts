@@ -48,6 +48,9 @@ export const sweep = Effect.fnUntraced(
       const { mtime, type } = yield* fs.stat(own)
       const isOld = Option.exists(mtime, (made) => now - made.getTime() > Duration.toMillis(longestStart))
       if (type !== "Directory" || !isOld) return
+      // Anything else in there is somebody's, who only has chosen the same name for a folder.
+      const left = yield* fs.readDirectory(own)
+      if (left.some((file) => paths.join(own, file) !== lockOf(paths.join(own, name)) && file !== name)) return
       const lock = yield* Effect.option(
         Effect.acquireRelease(
           Effect.tryPromise(() => open(lockOf(paths.join(own, name)), "r")),

@@ -1,7 +1,16 @@
 /**
  * Grants at work: real sockets, real files, and people who try what they were not given.
  */
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Option, Redacted, Scope } from "effect"
 import { Accounts } from "../../src/broker/Accounts.ts"
@@ -320,6 +329,23 @@ describe.concurrent("a grant that is kept", () => {
       assert.strictEqual(wrong.greeting?.["code"], "UNAUTHORIZED")
       yield* again.grants.revoke(kept.id)
       assert.deepStrictEqual(readdirSync(`${home}/grants`), ["damaged.json"])
+    }),
+  )
+
+  it.live("leaves no folder behind, even if its host was killed; those of another host stay", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const { grants } = yield* start({ home })
+      const grant = yield* grants.add(newGrant())
+      for (const name of ["deadbeef", "notes"]) mkdirSync(`${home}/sandboxes/${name}`, { mode: 0o700 })
+      writeFileSync(`${home}/sandboxes/deadbeef/broker.sock.lock`, "")
+      writeFileSync(`${home}/sandboxes/notes/precious.txt`, "")
+      // As if they had been there before this test.
+      for (const name of readdirSync(`${home}/sandboxes`)) utimesSync(`${home}/sandboxes/${name}`, 1, 1)
+      yield* start({ home })
+      assert.deepStrictEqual(readdirSync(`${home}/sandboxes`).toSorted(), [grant.id, "notes"].toSorted())
+      const holder = yield* hold(grant)
+      assert.strictEqual(yield* Effect.promise(() => holder.codeOf("get_token", work)), "ok")
     }),
   )
 
