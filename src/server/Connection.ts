@@ -89,7 +89,10 @@ export class Connection {
   /** Bytes came. */
   receive(chunk: Uint8Array): void {
     if (this.#isOver || this.#isLeaving) return
-    if (this.#conversation === undefined && !this.server.admission.hears(this.credentials)) return this.#turnAway()
+    if (this.#conversation === undefined && !this.server.admission.hears(this.credentials)) {
+      this.#noteRefusal()
+      return this.#turnAway()
+    }
     const wasPartial = this.#decoder.isPartial
     const decoded = this.#decoder.push(chunk)
     if (Result.isFailure(decoded)) return this.hangUp(decoded.failure.message)
@@ -226,11 +229,14 @@ export class Connection {
     return Effect.matchEffect(
       this.server.admission.admit(this.credentials, Option.fromUndefinedOr(payload.capabilityToken)),
       {
-        onFailure: () =>
-          Effect.delay(
+        onFailure: () => {
+          // Before the delay, which the peer may not wait for.
+          this.#noteRefusal()
+          return Effect.delay(
             Effect.sync(() => this.#turnAway()),
             refusalDelay,
-          ),
+          )
+        },
         onSuccess: (visitor) => Effect.sync(() => this.#welcome(visitor, version.value)),
       },
     )
@@ -248,6 +254,11 @@ export class Connection {
 
   /** Nothing that such a peer sends is looked at. */
   #turnAway(): void {
+    this.#refuse("UNAUTHORIZED", Unauthorized.make({}).message)
+    this.hangUp("not admitted")
+  }
+
+  #noteRefusal(): void {
     const { clock } = this.server
     this.server.audit.record({
       at: clock.currentTimeMillisUnsafe(),
@@ -260,8 +271,6 @@ export class Connection {
       micros: 0,
       token: undefined,
     })
-    this.#refuse("UNAUTHORIZED", Unauthorized.make({}).message)
-    this.hangUp("not admitted")
   }
 
   #refuse(code: Protocol.WireCode, error: string): void {

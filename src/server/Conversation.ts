@@ -137,28 +137,32 @@ export class Conversation {
     const milliseconds = this.#tooEarly()
     if (milliseconds > 0) {
       const retryAfter = Duration.millis(milliseconds)
-      this.#say(this.#failure(id, RateLimited.make({ retryAfter })))
+      this.#refuse(frame, id, RateLimited.make({ retryAfter }))
       // Nothing more is taken from this peer until it may ask again: a flood slows down nobody but itself.
       return Effect.sleep(retryAfter)
     }
     if (Option.isSome(cancelled)) this.#say(this.#success(id, "{}"))
     else if (Protocol.isRequest(frame)) this.#answer(frame)
-    else this.#say(this.#failure(id, InvalidRequest.make({ detail: "A request has v (1 or 2), id, op and payload." })))
+    else this.#refuse(frame, id, InvalidRequest.make({ detail: "A request has v (1 or 2), id, op and payload." }))
     return undefined
   }
 
   #answer(request: Protocol.Request): void {
     const { audit, handlers } = this.#connection.server
     if (this.#inFlight.has(request.id)) {
-      return this.#refuse(request, InvalidRequest.make({ detail: "A request with this id is still under way." }))
+      return this.#refuse(
+        request,
+        request.id,
+        InvalidRequest.make({ detail: "A request with this id is still under way." }),
+      )
     }
-    if (!audit.mayServe()) return this.#refuse(request, HostFailure.make({}))
+    if (!audit.mayServe()) return this.#refuse(request, request.id, HostFailure.make({}))
     const known = handlers.atHand(request.op, request.payload, this.#visitor.rights)
     if (known !== undefined) {
       this.#say(this.#success(request.id, Redacted.value(known.data)))
       this.#note(request.op, known.account, 0, "ok", Redacted.value(known.token.accessToken))
     } else if (this.#busy >= maximumInFlight) {
-      this.#refuse(request, RateLimited.make({ retryAfter: Duration.seconds(1) }))
+      this.#refuse(request, request.id, RateLimited.make({ retryAfter: Duration.seconds(1) }))
     } else this.#start(request)
   }
 
@@ -227,9 +231,11 @@ export class Conversation {
     this.#say(this.#failure(id, error))
   }
 
-  #refuse(request: Protocol.Request, error: Protocol.WireError): void {
-    this.#note(request.op, subjectOf(request.payload), 0, Protocol.codes[error._tag])
-    this.#say(this.#failure(request.id, error))
+  /** Answers a frame that has an id, and may be no request at all. */
+  #refuse({ op, payload }: Frame.JsonObject, id: string, error: Protocol.WireError): void {
+    const subject = Frame.isObject(payload) ? subjectOf(payload) : undefined
+    this.#note(typeof op === "string" ? op : "", subject, 0, Protocol.codes[error._tag])
+    this.#say(this.#failure(id, error))
   }
 
   #now(): bigint {
