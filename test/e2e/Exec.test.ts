@@ -57,7 +57,9 @@ const prepare = Effect.gen(function* () {
       ),
     /** What is there that was not before. */
     left: () =>
-      readdirSync(home).filter((name) => !["accounts", "audit", "host.sock", "host.sock.lock"].includes(name)),
+      readdirSync(home).filter(
+        (name) => !["accounts", "audit", "host.sock", "host.sock.lock", "usage.json", "usage.json.lock"].includes(name),
+      ),
   }
 })
 
