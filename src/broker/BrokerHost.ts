@@ -22,7 +22,6 @@ import { isFresh, mergeRefreshed, type PublicToken, type StoredToken, toPublic }
 import * as BrowserRedirect from "../oauth/BrowserRedirect.ts"
 import * as DeviceCode from "../oauth/DeviceCode.ts"
 import { LoopbackListener, type PortsTaken } from "../oauth/LoopbackListener.ts"
-import * as LoopbackListenerNode from "../oauth/LoopbackListenerNode.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
 import * as PkceRedirect from "../oauth/PkceRedirect.ts"
 import { granterOf, type Provider } from "../oauth/Provider.ts"
@@ -317,7 +316,7 @@ export const layerOver = <E, R>(places: Layer.Layer<TokenStore | AccountLock | P
     Layer.merge(TokensAtHand.layer),
     Layer.provideMerge(Refresher.layer),
     Layer.provideMerge(Accounts.layer),
-    Layer.provide([Sessions.layer, OAuthClient.layer, LoopbackListenerNode.layer]),
+    Layer.provide([Sessions.layer, OAuthClient.layer, LoopbackListener.layerNode]),
     Layer.provideMerge(places),
     Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
   )

@@ -1,7 +1,7 @@
 /**
  * A web server on this machine only, for the few minutes in which a browser may bring the answer to a login.
  */
-import { Context, Data, type Effect, type Scope } from "effect"
+import { Context, Data, Effect, Layer, type Scope } from "effect"
 import type { Outcome } from "./CallbackPage.ts"
 
 /** A request to the listener: only what decides about it. */
@@ -32,4 +32,16 @@ export class LoopbackListener extends Context.Service<
       answer: (visit: Visit) => Effect.Effect<Outcome>,
     ) => Effect.Effect<number, PortsTaken, Scope.Scope>
   }
->()("tokenkeep/oauth/LoopbackListener") {}
+>()("tokenkeep/oauth/LoopbackListener") {
+  /** Over Node's web server, which is loaded when it is first needed: most processes never log anybody in. */
+  static readonly layerNode: Layer.Layer<LoopbackListener> = Layer.succeed(
+    this,
+    LoopbackListener.of({
+      listen: (ports, answer) =>
+        Effect.flatMap(
+          Effect.promise(() => import("./LoopbackListenerNode.ts")),
+          ({ listen }) => listen(ports, answer),
+        ),
+    }),
+  )
+}

@@ -4,10 +4,10 @@
  */
 import { createServer } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as CallbackPage from "./CallbackPage.ts"
-import { LoopbackListener, PortsTaken } from "./LoopbackListener.ts"
+import { type LoopbackListener, PortsTaken } from "./LoopbackListener.ts"
 
 const makeServer = () => {
   const server = createServer({
@@ -25,28 +25,25 @@ const makeServer = () => {
 const listenOn = (port: number) =>
   NodeHttpServer.make(makeServer, { host: "127.0.0.1", port, exclusive: true, gracefulShutdownTimeout: "1 second" })
 
-export const layer: Layer.Layer<LoopbackListener> = Layer.succeed(
-  LoopbackListener,
-  LoopbackListener.of({
-    listen: Effect.fn("LoopbackListener.listen")(function* (ports, answer) {
-      const candidates = ports.length === 0 ? [0] : ports
-      const server = yield* Effect.firstSuccessOf(candidates.map(listenOn)).pipe(
-        Effect.mapError(() => new PortsTaken({ ports })),
-      )
-      const app = Effect.gen(function* () {
-        const request = yield* HttpServerRequest.HttpServerRequest
-        const outcome = yield* answer({
-          method: request.method,
-          host: request.headers["host"],
-          origin: request.headers["origin"],
-          target: request.url,
-        })
-        const { html, status } = CallbackPage.render(outcome)
-        return HttpServerResponse.text(html, { status, headers: CallbackPage.headers })
+export const listen: LoopbackListener["Service"]["listen"] = Effect.fn("LoopbackListener.listen")(
+  function* (ports, answer) {
+    const candidates = ports.length === 0 ? [0] : ports
+    const server = yield* Effect.firstSuccessOf(candidates.map(listenOn)).pipe(
+      Effect.mapError(() => new PortsTaken({ ports })),
+    )
+    const app = Effect.gen(function* () {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const outcome = yield* answer({
+        method: request.method,
+        host: request.headers["host"],
+        origin: request.headers["origin"],
+        target: request.url,
       })
-      // The tracer would note the whole address, and the code is in it.
-      yield* server.serve(app).pipe(Effect.withTracerEnabled(false))
-      return "port" in server.address ? server.address.port : 0
-    }),
-  }),
+      const { html, status } = CallbackPage.render(outcome)
+      return HttpServerResponse.text(html, { status, headers: CallbackPage.headers })
+    })
+    // The tracer would note the whole address, and the code is in it.
+    yield* server.serve(app).pipe(Effect.withTracerEnabled(false))
+    return "port" in server.address ? server.address.port : 0
+  },
 )

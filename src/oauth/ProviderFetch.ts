@@ -4,7 +4,6 @@
  * The answer is read whole before anybody looks at it, so that the limits hold for the body too.
  */
 import { Context, Data, Effect, Layer, Option, Predicate, Redacted, Result, Schema } from "effect"
-import { FetchHttpClient } from "effect/http"
 
 /** What JSON calls an object. */
 export type JsonObject = { readonly [name: string]: unknown }
@@ -30,6 +29,14 @@ const maximumBytes = 1024 * 1024
  */
 const patience = Effect.repeat(Effect.sleep("1 second"), { times: 14 })
 
+/**
+ * What is used for `fetch`: the very reference that `FetchHttpClient` of `effect/http` has, by its name, so that a program
+ * sets both at once. All that comes with that module takes a tenth of a second to load, and nothing else of it is needed.
+ */
+export const Fetch = Context.Reference<typeof globalThis.fetch>("effect/http/FetchHttpClient/Fetch", {
+  defaultValue: () => globalThis.fetch,
+})
+
 /** Sends one request and reads the answer. */
 export class ProviderFetch extends Context.Service<
   ProviderFetch,
@@ -40,7 +47,7 @@ export class ProviderFetch extends Context.Service<
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {
-      const fetch = yield* FetchHttpClient.Fetch
+      const fetch = yield* Fetch
       return ProviderFetch.of({
         send: Effect.fn("ProviderFetch.send")(
           (url, init) =>

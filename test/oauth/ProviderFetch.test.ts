@@ -1,9 +1,9 @@
 import { createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Redacted } from "effect"
+import { Context, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { ProviderFetch } from "../../src/oauth/ProviderFetch.ts"
+import { Fetch, ProviderFetch } from "../../src/oauth/ProviderFetch.ts"
 
 /** What `fetch` says of a request to a server that treats each connection so. */
 const serve = (treat: (socket: Socket) => void) =>
@@ -47,6 +47,14 @@ const afterRequest = (then: (socket: Socket) => void) => (socket: Socket) => {
     if (seen.endsWith("a=b")) then(socket)
   })
 }
+
+describe("the fetch that is used", () => {
+  it("is the one that programs set for the HTTP client of effect", () => {
+    assert.strictEqual(Fetch.key, FetchHttpClient.Fetch.key)
+    const other: typeof fetch = () => Promise.reject(new Error("not asked"))
+    assert.strictEqual(Context.get(Context.make(FetchHttpClient.Fetch, other), Fetch), other)
+  })
+})
 
 describe("a provider that", () => {
   it.live("has nobody listening at its port is unreachable", () =>
