@@ -6,7 +6,6 @@ import {
   Clock,
   DateTime,
   Effect,
-  Equal,
   Exit,
   Fiber,
   FileSystem,
@@ -16,34 +15,23 @@ import {
   Redacted,
   Result,
   Schedule,
-  Schema,
   Scope,
-  Semaphore,
   Struct,
 } from "effect"
 import { Digest, Mac, SecureRandom } from "effect/crypto"
 import { Base64Url, Hex } from "effect/encoding"
-import { BrokerConfig } from "../broker/BrokerConfig.ts"
-import * as PrivateFile from "../broker/PrivateFile.ts"
-import {
-  Forbidden,
-  GrantNotFound,
-  HostFailure,
-  InvalidRequest,
-  type StoreUnavailable,
-  Unauthorized,
-} from "../domain/Errors.ts"
+import { GrantNotFound, HostFailure, InvalidRequest, Unauthorized } from "../domain/Errors.ts"
 import * as Grant from "../domain/Grant.ts"
 import { Connected } from "../domain/Peer.ts"
-import type { Decision } from "../domain/Question.ts"
 import { Admission, type Visitor } from "./Admission.ts"
 import { Grants, type NewGrant } from "./Grants.ts"
 import * as Handlers from "./Handlers.ts"
+import * as KeptGrants from "./KeptGrants.ts"
 import * as Listener from "./Listener.ts"
+import * as LiveGrant from "./LiveGrant.ts"
 import type { Credentials } from "./PeerCredentials.ts"
 import { Questions } from "./Questions.ts"
 import { Allowance } from "./RateLimit.ts"
-import type { Rights } from "./Rights.ts"
 import * as SocketPath from "./SocketPath.ts"
 
 export interface Options {
@@ -57,31 +45,6 @@ export interface Options {
   readonly rateLimit: number
   /** Whether grants that were kept are put to work again; not where only some are to be served. Default: yes. */
   readonly restoresKept?: boolean
-}
-
-/** A grant at work. */
-interface Live {
-  grant: Grant.Grant
-  /** The grant, and what a person allowed besides for as long as this process runs. */
-  terms: Grant.Terms
-  /** What a person allowed for one request, or does not want to be asked again. */
-  allowedOnce: ReadonlyArray<Grant.Wish>
-  refused: ReadonlyArray<Grant.Wish>
-  /** Logins that a person allowed once, and that may be brought to their end. */
-  begun: ReadonlyArray<Grant.Wish>
-  /** How often it was edited: what was taken before is not given back after. */
-  edition: number
-  /** Uses that were taken, and may be given back. */
-  usesUnderWay: number
-  /** What it is on disk and in memory changes in steps, one after the other. */
-  readonly changing: Semaphore.Semaphore
-  isEnded: boolean
-  readonly address: string
-  readonly allowance: Allowance
-  /** Its socket, and the logins that were begun with it. */
-  readonly scope: Scope.Closeable
-  /** Those who are connected, by how to tell them to go. */
-  readonly connected: Set<() => void>
 }
 
 /** Connections with one grant at a time: a sandbox that opens more harms itself only. */
@@ -102,18 +65,6 @@ const lookingAfter = Schedule.spaced("1 second")
 /** 256 bits. */
 const capabilityBytes = 32
 
-/** The file of a grant that is kept. */
-const File = Schema.fromJsonString(
-  Schema.Struct({ version: Schema.Literal(1), socket: Schema.String, grant: Grant.Grant }),
-)
-const decodeFile = Schema.decodeUnknownOption(File)
-const encodeFile = Schema.encodeEffect(File)
-
-const has = (wishes: ReadonlyArray<Grant.Wish>, wish: Grant.Wish) => wishes.some((other) => Equal.equals(other, wish))
-
-/** Ends the connections of a grant; whoever is still welcome may come again. */
-const dismiss = ({ connected }: Live) => connected.forEach((leave) => leave())
-
 /** Whether the capability of a grant was shown, by its hash. */
 const isShown = ({ capabilityHash }: Grant.Grant, shown: Option.Option<Uint8Array>) =>
   capabilityHash === undefined ||
@@ -132,8 +83,7 @@ const check = (transport: Grant.PublicGrant["transport"], { uids }: Grant.Terms)
     : Effect.void
 
 const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = true, tcp, uid }: Options) {
-  const { grantsDirectory } = yield* BrokerConfig
-  const files = yield* PrivateFile.make
+  const kept = yield* KeptGrants.make
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const clock = yield* Clock.Clock
@@ -142,120 +92,13 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
   const questions = yield* Questions
   const handlers = yield* Handlers.make()
   const context = yield* Effect.context<Effect.Services<ReturnType<typeof Listener.listen>>>()
-  const grants = new Map<string, Live>()
+  const grants = new Map<string, LiveGrant.LiveGrant>()
 
   const isForOthers = ({ uids }: Grant.Terms) => uids === "any" || uids.some((other) => other !== uid)
 
-  // What a grant allows
-
-  const isOver = ({ grant }: Live) => Grant.isOver(grant, clock.currentTimeMillisUnsafe())
-
-  /** Whether it is over, and nobody is at work with its last use. */
-  const isDone = ({ grant, usesUnderWay }: Live) =>
-    Grant.isOver(usesUnderWay === 0 ? grant : Struct.omit(grant, ["usesLeft"]), clock.currentTimeMillisUnsafe())
-
   const socketOf = (id: string) => paths.join(folder, id, socketName)
-  const fileOf = (id: string) => paths.join(grantsDirectory, `${id}.json`)
-
-  const save = Effect.fnUntraced(function* (address: string, grant: Grant.Grant) {
-    if (!grant.isKept) return
-    yield* files.write(fileOf(grant.id), yield* Effect.orDie(encodeFile({ version: 1, socket: address, grant })))
-  })
-
-  /** Changes a grant, on disk first: what a person was told must be so after the next start too. */
-  const write = Effect.fnUntraced(function* (live: Live, grant: Grant.Grant) {
-    // Its file is gone, and must not come back.
-    if (live.isEnded) return
-    yield* save(live.address, grant)
-    const added = live.terms.approved.filter((wish) => !has(live.grant.approved, wish))
-    live.grant = grant
-    live.terms = { ...grant, approved: [...grant.approved, ...added] }
-  })
-
-  const change = (live: Live, next: (grant: Grant.Grant) => Grant.Grant) =>
-    Effect.suspend(() => write(live, next(live.grant))).pipe(live.changing.withPermit, Effect.uninterruptible)
-
-  /** Takes a use, and returns how to give it back, or that it was used. */
-  const takeUse = Effect.fnUntraced(function* (live: Live) {
-    const { edition, grant } = live
-    if (grant.usesLeft === 0 || live.isEnded) return yield* Unauthorized.make({})
-    yield* write(live, Grant.countUses(grant, -1))
-    live.usesUnderWay++
-    const giveBack = Effect.suspend(() =>
-      edition === live.edition ? write(live, Grant.countUses(live.grant, 1)) : Effect.void,
-    ).pipe(
-      live.changing.withPermit,
-      Effect.catch((error) => Effect.logError(error.message)),
-    )
-    return (isUsed: boolean) =>
-      Effect.ensuring(
-        isUsed ? Effect.void : giveBack,
-        Effect.sync(() => live.usesUnderWay--),
-      )
-  })
-
-  /** Does what a person said. */
-  const settle = (live: Live, wish: Grant.Wish) =>
-    Effect.fnUntraced(function* (decision: Decision, isAwaited: boolean) {
-      if (decision === "once" && !isAwaited) live.allowedOnce = [...live.allowedOnce, wish]
-      if (decision === "no") live.refused = [...live.refused, wish]
-      if (decision === "run") live.terms = Grant.approve(live.terms, wish)
-      if (decision === "always") {
-        yield* change(live, (grant) => Grant.approve(grant, wish)).pipe(
-          Effect.catch((error) => Effect.logError(error.message)),
-        )
-      }
-    })
-
-  /** A login is more than one request. */
-  const noteBegun = (live: Live, wish: Grant.Wish) => {
-    const isLogin = wish._tag === "Account" && wish.permission === "login"
-    if (isLogin && !Grant.permits(live.terms, wish) && !has(live.begun, wish)) live.begun = [...live.begun, wish]
-  }
-
-  const demand = Effect.fnUntraced(function* (live: Live, wish: Grant.Wish) {
-    if (isOver(live)) return yield* Forbidden.make({})
-    if (Grant.permits(live.terms, wish)) return
-    if (has(live.allowedOnce, wish)) {
-      live.allowedOnce = live.allowedOnce.toSpliced(
-        live.allowedOnce.findIndex((other) => Equal.equals(other, wish)),
-        1,
-      )
-      return noteBegun(live, wish)
-    }
-    const { id, label } = live.grant
-    const isAllowed =
-      !has(live.refused, wish) && (yield* questions.ask({ grant: { id, label }, wish, settle: settle(live, wish) }))
-    // Whoever edits the grant instead of answering has answered too.
-    if (isOver(live) || !(isAllowed || Grant.permits(live.terms, wish))) return yield* Forbidden.make({})
-    noteBegun(live, wish)
-  })
-
-  const rightsOf = (live: Live): Rights => ({
-    isRestricted: true,
-    mayNow: (wish) => live.grant.usesLeft === undefined && !isOver(live) && Grant.permits(live.terms, wish),
-    demand: (wish) => demand(live, wish),
-    demandStill: (wish) =>
-      Effect.suspend(() =>
-        !isOver(live) && (Grant.permits(live.terms, wish) || has(live.begun, wish))
-          ? Effect.void
-          : Effect.fail(Forbidden.make({})),
-      ),
-    sees: (account) => Grant.sees(live.terms, account),
-    seesProvider: (name) => Grant.seesProvider(live.terms, name),
-    seesApiKey: (name) => Grant.permits(live.terms, { _tag: "ApiKey", name }),
-    whenOver: (work) => Scope.addFinalizer(live.scope, work),
-    counted: <A, E>(work: Effect.Effect<A, E>, hasHandedOut: (result: A) => boolean) =>
-      Effect.suspend((): Effect.Effect<A, E | Unauthorized | StoreUnavailable> => {
-        if (live.grant.usesLeft === undefined) return work
-        // Counted before it is out: what was handed out twice after a crash would be once too often.
-        return Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(live.changing.withPermit(takeUse(live)), (settleUse) =>
-            Effect.onExit(restore(work), (exit) => settleUse(Exit.isSuccess(exit) && hasHandedOut(exit.value))),
-          ),
-        )
-      }),
-  })
+  const now = () => clock.currentTimeMillisUnsafe()
+  const logged = Effect.catch((error: { readonly message: string }) => Effect.logError(error.message))
 
   // Who is let in
 
@@ -265,7 +108,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
   const uidOf = Option.map(({ uid }: Credentials) => uid)
 
   /** Lets in whoever may use one of these grants. */
-  const admissionTo = (label: () => string, candidates: () => ReadonlyArray<Live>) =>
+  const admissionTo = (label: () => string, candidates: () => ReadonlyArray<LiveGrant.LiveGrant>) =>
     Admission.of({
       get label() {
         return label()
@@ -275,14 +118,14 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
         const shown = Option.isSome(capability) ? Option.some(yield* hashOf(capability.value)) : Option.none()
         // Each of them is compared, whichever it is.
         const meant = candidates().filter(({ grant }) => isShown(grant, shown))
-        const live = meant.find((one) => Grant.admits(one.grant, uidOf(credentials)) && !isOver(one))
+        const live = meant.find((one) => Grant.admits(one.grant, uidOf(credentials)) && !LiveGrant.isOver(one, now()))
         if (live === undefined) return yield* Unauthorized.make({})
         return {
           peer: Connected({ uid: Option.getOrElse(uidOf(credentials), () => -1), grant: live.grant.id }),
           get label() {
             return live.grant.label
           },
-          rights: rightsOf(live),
+          rights: LiveGrant.rights(live, questions, now),
           allowance: live.allowance,
           whenDismissed: (leave) => {
             live.connected.add(leave)
@@ -313,21 +156,13 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
   /** Puts a grant to work. */
   const open = Effect.fnUntraced(function* (grant: Grant.Grant, socket: string) {
     const scope = yield* Scope.make()
-    const live: Live = {
-      grant,
-      terms: grant,
-      allowedOnce: [],
-      refused: [],
-      begun: [],
-      edition: 0,
-      usesUnderWay: 0,
-      changing: yield* Semaphore.make(1),
-      isEnded: false,
-      address: grant.transport === "tcp" && tcpAddress !== undefined ? tcpAddress : socket,
+    const address = grant.transport === "tcp" && tcpAddress !== undefined ? tcpAddress : socket
+    const live = LiveGrant.make(grant, {
+      address,
       scope,
       allowance: new Allowance(rateLimit * connectionsWorth),
-      connected: new Set(),
-    }
+      save: (changed) => kept.save(changed, address),
+    })
     yield* Effect.gen(function* () {
       if (grant.transport === "unix") {
         const own = paths.dirname(socket)
@@ -341,7 +176,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
           ),
         )
       }
-      yield* save(live.address, grant)
+      yield* live.save(grant)
     }).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
@@ -351,21 +186,18 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
   }, Effect.uninterruptible)
 
   /** Stops a grant. It is forgotten, unless it is kept and only this process ends. */
-  const close = Effect.fnUntraced(function* (live: Live) {
+  const close = Effect.fnUntraced(function* (live: LiveGrant.LiveGrant) {
     grants.delete(live.grant.id)
     // The socket is closed first: whoever is told to go must not find it open.
     const closing = yield* Effect.forkChild(Scope.close(live.scope, Exit.void), { startImmediately: true })
-    dismiss(live)
+    LiveGrant.dismiss(live)
     yield* questions.forget(live.grant.id)
     yield* Fiber.join(closing)
   }, Effect.uninterruptible)
 
-  const end = Effect.fnUntraced(function* (live: Live) {
+  const end = Effect.fnUntraced(function* (live: LiveGrant.LiveGrant) {
     // First, so that it does not come back if this process is killed now.
-    const removed = yield* Effect.suspend(() => {
-      live.isEnded = true
-      return live.grant.isKept ? files.remove(fileOf(live.grant.id)) : Effect.void
-    }).pipe(live.changing.withPermit, Effect.result)
+    const removed = yield* Effect.result(LiveGrant.end(live, kept.remove(live.grant)))
     yield* close(live)
     return yield* Effect.fromResult(removed)
   }, Effect.uninterruptible)
@@ -412,32 +244,12 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
     })
 
   /** Puts a grant to work again that was kept by a host at the same place. */
-  const restoreOne = Effect.fnUntraced(function* (name: string) {
-    const path = paths.join(grantsDirectory, name)
-    const content = yield* files.read(path)
-    if (Option.isNone(content)) return
-    const file = Option.filter(decodeFile(content.value), ({ grant }) => path === fileOf(grant.id))
-    if (Option.isNone(file)) {
-      return yield* Effect.logWarning(
-        `The grant in ${path} cannot be understood. It was left as it is, and is not at work.`,
-      )
-    }
-    const { grant, socket } = file.value
+  const restore = Effect.fnUntraced(function* (grant: Grant.Grant, socket: string) {
     const isElsewhere = grant.transport === "unix" && socket !== socketOf(grant.id)
     if (isElsewhere || (grant.transport === "tcp" && tcpAddress === undefined)) return
-    if (Grant.isOver(grant, clock.currentTimeMillisUnsafe())) yield* files.remove(path)
+    if (Grant.isOver(grant, now())) yield* kept.remove(grant)
     else yield* open(grant, socket)
   })
-
-  const logged = Effect.catch((error: { readonly message: string }) => Effect.logError(error.message))
-
-  const restore = Effect.flatMap(files.list(grantsDirectory, "File"), (names) =>
-    Effect.forEach(
-      names.filter((file) => file.endsWith(".json")),
-      (name) => logged(restoreOne(name)),
-      { discard: true },
-    ),
-  ).pipe(logged)
 
   yield* Effect.addFinalizer(() => SocketPath.removeEmpty(folder))
   yield* Effect.addFinalizer(() =>
@@ -446,10 +258,16 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
       discard: true,
     }),
   )
-  if (restoresKept) yield* restore
+  if (restoresKept) {
+    for (const { grant, socket } of yield* kept.all) yield* logged(restore(grant, socket))
+  }
   yield* SocketPath.sweep(folder, socketName)
   yield* Effect.suspend(() =>
-    Effect.forEach([...grants.values()].filter(isDone), (live) => logged(end(live)), { discard: true }),
+    Effect.forEach(
+      [...grants.values()].filter((live) => LiveGrant.isDone(live, now())),
+      (live) => logged(end(live)),
+      { discard: true },
+    ),
   ).pipe(Effect.repeat(lookingAfter), Effect.forkScoped)
 
   return Grants.of({
@@ -476,16 +294,8 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
         })
       }
       yield* check(live.grant.transport, terms)
-      const isSameUsers = Equal.equals(terms.uids, live.grant.uids)
-      yield* change(live, (grant) => ({ ...Struct.omit(grant, ["expiresAt", "usesLeft"]), ...terms }))
-      // What a person has just written down replaces what was said to single questions.
-      live.terms = live.grant
-      live.refused = []
-      live.allowedOnce = []
-      live.begun = []
-      live.edition++
+      yield* LiveGrant.edit(live, terms)
       yield* questions.forget(id)
-      if (!isSameUsers) dismiss(live)
     }),
     revoke: Effect.fn("Grants.revoke")(function* (id) {
       yield* Effect.flatMap(find(id), end)
