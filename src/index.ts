@@ -10,6 +10,8 @@
  * - `TokenStore`, `AccountLock`, `BrokerHost.layerOver`: to keep tokens elsewhere than in files.
  * - `BrokerConfig`, `BrokerConfigEnv`: what can be set, in the program or in the environment.
  * - `UnixServer.layer`: hands out tokens on a socket, to whom `Admission` lets in and `PeerCredentials` makes known.
+ * - `Grants`: what others than that user may have less of. `GrantsHost.layer` serves it, on sockets of its own; `Questions` asks
+ *   a person; `GrantOperations.make` makes the operations for a `UnixServer`, and `GrantsClient.layer` asks for them there.
  * - `Audit`: what is noted of each request, in the audit folder (`Audit.layerFile`) or not at all (`Audit.layerOff`).
  * - `AccountKey`, `Token`, `Errors`: the words that all of them use.
  */
@@ -28,13 +30,20 @@ export { TokenStore } from "./broker/TokenStore.ts"
 export { Usage } from "./broker/Usage.ts"
 export * as BrokerClient from "./client/BrokerClient.ts"
 export * as BrokerClientEnv from "./client/BrokerClientEnv.ts"
+export * as GrantsClient from "./client/GrantsClient.ts"
 export * as AccountKey from "./domain/AccountKey.ts"
 export * as AccountRecord from "./domain/AccountRecord.ts"
 export * as Errors from "./domain/Errors.ts"
+export * as Grant from "./domain/Grant.ts"
+export * as NamePattern from "./domain/NamePattern.ts"
 export * as Peer from "./domain/Peer.ts"
 export * as Token from "./domain/Token.ts"
 export { type Provider, ProviderRecord } from "./oauth/Provider.ts"
 export { Admission } from "./server/Admission.ts"
 export { Audit } from "./server/Audit.ts"
+export * as GrantOperations from "./server/GrantOperations.ts"
+export { type Granted, type GrantEntry, Grants, type NewGrant } from "./server/Grants.ts"
+export * as GrantsHost from "./server/GrantsHost.ts"
 export { PeerCredentials } from "./server/PeerCredentials.ts"
+export { Questions } from "./server/Questions.ts"
 export { UnixServer } from "./server/UnixServer.ts"
