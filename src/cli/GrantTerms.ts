@@ -58,7 +58,7 @@ export const lifetime = Flag.String("for").pipe(
   Flag.withDescription("How long, e.g. 30m or 8h; without it, until it is ended"),
   Flag.withMetavar("TIME"),
   Flag.withSchema(Lifetime),
-  Flag.filter(Duration.isGreaterThan(Duration.zero), () => "--for takes a time that is longer than none"),
+  Flag.filter(Duration.isGreaterThan(Duration.zero), () => "a time that is longer than none"),
   Flag.optional,
 )
 

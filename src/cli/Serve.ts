@@ -34,6 +34,10 @@ export const serve = Command.make(
     ),
     rateLimit: Flag.Int("rate-limit").pipe(
       Flag.withDescription("Requests per second that one connection may make; 0 for any number"),
+      Flag.filter(
+        (perSecond) => perSecond >= 0,
+        () => "a number that is not below 0",
+      ),
       Flag.withDefault(60),
     ),
     audit: Flag.Literals("audit", ["on", "off", "required"]).pipe(
