@@ -137,6 +137,7 @@ const lineOf = (socket: NetSocket): Line => ({
     // A peer that does not take what was written is not waited for. Not the socket's own timeout: what a peer sends
     // meanwhile would put that off.
     let left = socket.writableLength
+    // @effect-diagnostics-next-line globalTimers:off
     const timer = setInterval(() => {
       if (socket.writableLength < left) left = socket.writableLength
       else {
