@@ -47,9 +47,14 @@ const bytesPerRequest = 4096
 
 const decodeCancel = Schema.decodeUnknownOption(Schema.Struct({ targetId: Schema.String }))
 
+/** Operations that are about no account, or an API key: what else is in their payload is the peer's fancy. */
+const ofKeys: ReadonlySet<unknown> = new Set(["get_api_key", "has_api_key"])
+const ofSessions: ReadonlySet<unknown> = new Set(["oauth_exchange", "oauth_poll", "oauth_cancel"])
+
 /** What a request is about, for the log: an account, or the name of an API key. */
-const subjectOf = ({ bucket, name, provider }: Frame.JsonObject): string | undefined => {
-  if (typeof provider === "string") {
+const subjectOf = (op: unknown, { bucket, name, provider }: Frame.JsonObject): string | undefined => {
+  if (ofSessions.has(op)) return undefined
+  if (typeof provider === "string" && !ofKeys.has(op)) {
     return Account.textOf(provider, typeof bucket === "string" ? bucket : Account.defaultBucket)
   }
   return typeof name === "string" ? name : undefined
@@ -113,8 +118,13 @@ export class Conversation {
 
   /** Ends what is under way without an answer. */
   abandon(): void {
-    for (const { fiber } of this.#inFlight.values()) fiber?.interruptUnsafe()
+    const left = [...this.#inFlight.values()]
     this.#inFlight.clear()
+    for (const underWay of left) {
+      // What it has done by now may not be undone by that.
+      this.#noteEnd(underWay, Cancelled.make({}))
+      underWay.fiber?.interruptUnsafe()
+    }
   }
 
   /** Calls back when nothing is under way. */
@@ -176,7 +186,7 @@ export class Conversation {
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(restore(this.#work(request)), (result) => {
           if (!this.#inFlight.delete(id)) return Effect.void
-          const account = subjectOf(payload)
+          const account = subjectOf(request.op, payload)
           if (Result.isFailure(result)) {
             this.#note(request.op, account, this.#since(begun), Protocol.codes[result.failure._tag])
           } else this.#note(request.op, account, this.#since(begun), "ok", tokenIn(result.success))
@@ -225,17 +235,22 @@ export class Conversation {
   #end(id: string, error: Protocol.WireError): void {
     const underWay = this.#inFlight.get(id)
     if (underWay === undefined || !this.#inFlight.delete(id)) return
-    const { begun, fiber, request } = underWay
-    fiber?.interruptUnsafe()
-    this.#note(request.op, subjectOf(request.payload), this.#since(begun), Protocol.codes[error._tag])
+    const { fiber } = underWay
+    this.#noteEnd(underWay, error)
+    // First, because a connection that is to close does so when nothing is under way.
     this.#say(this.#failure(id, error))
+    fiber?.interruptUnsafe()
   }
 
   /** Answers a frame that has an id, and may be no request at all. */
   #refuse({ op, payload }: Frame.JsonObject, id: string, error: Protocol.WireError): void {
-    const subject = Frame.isObject(payload) ? subjectOf(payload) : undefined
+    const subject = Frame.isObject(payload) ? subjectOf(op, payload) : undefined
     this.#note(typeof op === "string" ? op : "", subject, 0, Protocol.codes[error._tag])
     this.#say(this.#failure(id, error))
+  }
+
+  #noteEnd({ begun, request: { op, payload } }: UnderWay, error: Protocol.WireError): void {
+    this.#note(op, subjectOf(op, payload), this.#since(begun), Protocol.codes[error._tag])
   }
 
   #now(): bigint {

@@ -50,6 +50,9 @@ export interface Options {
 /** Connections with one grant at a time: a sandbox that opens more harms itself only. */
 const maximumConnections = 64
 
+/** Connections to the port of all grants for TCP. */
+const maximumOverTcp = 1024
+
 /** All connections with one grant together may ask as often as so many of them alone. */
 const connectionsWorth = 4
 
@@ -119,7 +122,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
         // Each of them is compared, whichever it is.
         const meant = candidates().filter(({ grant }) => isShown(grant, shown))
         const live = meant.find((one) => Grant.admits(one.grant, uidOf(credentials)) && !LiveGrant.isOver(one, now()))
-        if (live === undefined) return yield* Unauthorized.make({})
+        if (live === undefined || live.connected.size >= maximumConnections) return yield* Unauthorized.make({})
         return {
           peer: Connected({ uid: Option.getOrElse(uidOf(credentials), () => -1), grant: live.grant.id }),
           get label() {
@@ -135,8 +138,8 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
       }),
     })
 
-  const listen = (endpoint: Listener.Endpoint, admission: Admission["Service"]) =>
-    Listener.listen(endpoint, { admission, handlers, rateLimit, maximumConnections }).pipe(
+  const listen = (endpoint: Listener.Endpoint, admission: Admission["Service"], most = maximumConnections) =>
+    Listener.listen(endpoint, { admission, handlers, rateLimit, maximumConnections: most }).pipe(
       Effect.provideContext(context),
     )
 
@@ -147,6 +150,7 @@ const make = Effect.fnUntraced(function* ({ folder, rateLimit, restoresKept = tr
       : yield* listen(
           Listener.Endpoint.Tcp(tcp),
           admissionTo(() => "tcp", overTcp),
+          maximumOverTcp,
         )
 
   if (tcpAddress !== undefined) yield* Effect.logInfo(`Grants made with --tcp are served at ${tcpAddress}.`)

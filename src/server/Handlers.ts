@@ -124,10 +124,6 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
 
   // By provider and bucket, always the same object: what is known of an account is known of that.
   const accounts = new Map<string, Account.AccountKey>()
-  const wellKnown = (payload: { readonly provider: string; readonly bucket?: string }) => {
-    const name = nameOf(payload.provider, payload.bucket ?? Account.defaultBucket)
-    return accounts.get(name) ?? remember(accounts, name, accountOf(payload))
-  }
 
   const encoded = new WeakMap<PublicToken, AtHand>()
   const encode = (account: Account.AccountKey, token: PublicToken): AtHand => {
@@ -140,22 +136,40 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
   }
 
   // Whose login each session is: the grant may have changed since it was begun.
-  const begun = new Map<string, Account.AccountKey>()
-  const mayGoOn = (sessionId: string, rights: Rights) => {
-    const account = begun.get(sessionId)
-    return account === undefined ? Effect.void : rights.demandStill(on("login", account))
+  interface Begun {
+    readonly account: Account.AccountKey
+    /** Forgets it. */
+    readonly over: Effect.Effect<void>
   }
+  const begun = new Map<string, Begun>()
+  const mayGoOn = (sessionId: string, rights: Rights) => {
+    const login = begun.get(sessionId)
+    return login === undefined ? Effect.void : rights.demandStill(on("login", login.account))
+  }
+  const isOver = (sessionId: string) =>
+    Effect.suspend(() => {
+      const login = begun.get(sessionId)
+      begun.delete(sessionId)
+      return login === undefined ? Effect.void : login.over
+    })
 
   const handOut = (
     permission: Permission,
     get: (account: Account.AccountKey) => Effect.Effect<PublicToken, Protocol.WireError>,
   ) =>
     operation(permission, AccountPayload, (payload, rights) => {
-      const account = wellKnown(payload)
+      const name = nameOf(payload.provider, payload.bucket ?? Account.defaultBucket)
+      const account = accounts.get(name) ?? accountOf(payload)
       return rights.demand(on(permission, account)).pipe(
         Effect.tapError(() => Effect.exit(get(nobody))),
         Effect.andThen(rights.counted(get(account), () => true)),
-        Effect.tap(() => Effect.sync(() => usage.count(account))),
+        Effect.tap(() =>
+          Effect.sync(() => {
+            usage.count(account)
+            // Names without a token are not worth it: whoever asks for many must not push out the others.
+            if (!accounts.has(name)) remember(accounts, name, account)
+          }),
+        ),
         Effect.map(Protocol.encodeToken),
         sameIfAbsent(rights),
       )
@@ -234,28 +248,31 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
             ...(payload.flow_type !== undefined && { flow: payload.flow_type }),
           }),
         ),
-        Effect.tap(({ sessionId }) => {
-          remember(begun, sessionId, account)
-          return Effect.flatMap(CurrentPeer, (peer) =>
+        Effect.tap(({ sessionId }) =>
+          Effect.flatMap(CurrentPeer, (peer) =>
             rights.whenOver(Effect.ignore(Effect.provideService(broker.cancel(sessionId), CurrentPeer, peer))),
-          )
-        }),
+          ).pipe(Effect.map((over) => remember(begun, sessionId, { account, over }))),
+        ),
         Effect.map(Protocol.encodeInitiated),
       )
     }),
     operation("oauth_exchange", ExchangePayload, ({ code, session_id }, rights) =>
       mayGoOn(session_id, rights).pipe(
         Effect.andThen(rights.counted(broker.exchange(session_id, code), () => true)),
+        Effect.tap(isOver(session_id)),
         Effect.map(Protocol.encodeToken),
       ),
     ),
     operation("oauth_poll", SessionPayload, ({ session_id }, rights) =>
       mayGoOn(session_id, rights).pipe(
         Effect.andThen(rights.counted(broker.poll(session_id), ({ status }) => status === "complete")),
+        Effect.tap(({ status }) => (status === "complete" ? isOver(session_id) : Effect.void)),
         Effect.map(Protocol.encodeProgress),
       ),
     ),
-    operation("oauth_cancel", SessionPayload, ({ session_id }) => Effect.as(broker.cancel(session_id), nothing)),
+    operation("oauth_cancel", SessionPayload, ({ session_id }) =>
+      broker.cancel(session_id).pipe(Effect.andThen(isOver(session_id)), Effect.as(nothing)),
+    ),
     ...more,
   ])
 

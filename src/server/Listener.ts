@@ -53,6 +53,8 @@ export const listen = Effect.fnUntraced(function* (endpoint: Endpoint, options: 
     const connection = new Connection(shared, lineOf(socket), peers.of(socket))
     open.set(socket, connection)
     socket
+      // Each request under way may wait for the peer to read.
+      .setMaxListeners(0)
       .on("data", (chunk: Uint8Array) => connection.receive(chunk))
       .on("end", () => connection.finish())
       // The end of the connection follows.
@@ -117,9 +119,13 @@ const lineOf = (socket: NetSocket): Line => ({
   write: (bytes) => socket.write(bytes),
   caughtUp: Effect.callback<void>((resume) => {
     if (!socket.writableNeedDrain || socket.destroyed) return resume(Effect.void)
-    const done = () => resume(Effect.void)
-    socket.once("drain", done).once("close", done)
-    return Effect.sync(() => socket.off("drain", done).off("close", done))
+    const forget = () => socket.off("drain", done).off("close", done)
+    const done = () => {
+      forget()
+      resume(Effect.void)
+    }
+    socket.on("drain", done).on("close", done)
+    return Effect.sync(forget)
   }),
   listen: (isWanted) => {
     if (isWanted === socket.isPaused()) {
@@ -128,8 +134,18 @@ const lineOf = (socket: NetSocket): Line => ({
     }
   },
   end: () => {
-    // A peer that does not take what was written is not waited for.
-    socket.setTimeout(hangUpTime, () => socket.destroy())
+    // A peer that does not take what was written is not waited for. Not the socket's own timeout: what a peer sends
+    // meanwhile would put that off.
+    let left = socket.writableLength
+    // @effect-diagnostics-next-line globalTimers:off
+    const timer = setInterval(() => {
+      if (socket.writableLength < left) left = socket.writableLength
+      else {
+        clearInterval(timer)
+        socket.destroy()
+      }
+    }, hangUpTime).unref()
+    socket.once("close", () => clearInterval(timer))
     socket.destroySoon()
   },
 })

@@ -54,7 +54,7 @@ export const make = (
 })
 
 /** Whether nothing more can be had with it, at an instant in epoch milliseconds. */
-export const isOver = ({ grant }: LiveGrant, now: number): boolean => Grant.isOver(grant, now)
+export const isOver = ({ grant, isEnded }: LiveGrant, now: number): boolean => isEnded || Grant.isOver(grant, now)
 
 /** Whether it is over, and nobody is at work with its last use. */
 export const isDone = ({ grant, usesUnderWay }: LiveGrant, now: number): boolean =>
@@ -186,6 +186,11 @@ export const rights = (live: LiveGrant, questions: Questions["Service"], now: ()
   sees: (account) => Grant.sees(live.terms, account),
   seesProvider: (name) => Grant.seesProvider(live.terms, name),
   seesApiKey: (name) => Grant.permits(live.terms, { _tag: "ApiKey", name }),
-  whenOver: (work) => Scope.addFinalizer(live.scope, work),
+  whenOver: Effect.fnUntraced(function* (work) {
+    // A scope of its own leaves nothing in the grant's when it is closed: a peer may begin logins for as long as it lives.
+    const scope = yield* Scope.fork(live.scope)
+    yield* Scope.addFinalizer(scope, work)
+    return Scope.close(scope, Exit.void)
+  }, Effect.uninterruptible),
   counted: (work, hasHandedOut) => counted(live, work, hasHandedOut),
 })

@@ -20,8 +20,8 @@ export interface Rights {
   readonly sees: (account: AccountKey) => boolean
   readonly seesProvider: (name: string) => boolean
   readonly seesApiKey: (name: string) => boolean
-  /** Sees to it that something is done when the peer has no rights any more. */
-  readonly whenOver: (work: Effect.Effect<void>) => Effect.Effect<void>
+  /** Sees to it that something is done when the peer has no rights any more. What it returns does it now, and not again. */
+  readonly whenOver: (work: Effect.Effect<void>) => Effect.Effect<Effect.Effect<void>>
   /** Does what may hand out something secret, where that is counted: once too often is not at all. */
   readonly counted: <A, E>(
     work: Effect.Effect<A, E>,
@@ -38,6 +38,6 @@ export const everything: Rights = {
   sees: () => true,
   seesProvider: () => true,
   seesApiKey: () => true,
-  whenOver: () => Effect.void,
+  whenOver: (work) => Effect.succeed(work),
   counted: (work) => work,
 }
