@@ -162,7 +162,12 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
       const account = accounts.get(name) ?? accountOf(payload)
       return rights.demand(on(permission, account)).pipe(
         Effect.tapError(() => Effect.exit(get(nobody))),
-        Effect.andThen(rights.counted(get(account), () => true)),
+        Effect.flatMap(({ stillGood }) =>
+          rights.counted(
+            Effect.tap(get(account), () => stillGood),
+            () => true,
+          ),
+        ),
         Effect.tap(() =>
           Effect.sync(() => {
             usage.count(account)
@@ -227,7 +232,12 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
     operation("get_api_key", KeyPayload, ({ name }, rights) =>
       rights.demand({ _tag: "ApiKey", name }).pipe(
         Effect.tapError(() => Effect.exit(broker.getApiKey(noKey))),
-        Effect.andThen(rights.counted(broker.getApiKey(name), () => true)),
+        Effect.flatMap(({ stillGood }) =>
+          rights.counted(
+            Effect.tap(broker.getApiKey(name), () => stillGood),
+            () => true,
+          ),
+        ),
         Effect.map(Protocol.encodeApiKey),
         sameIfAbsent(rights),
       ),
@@ -251,7 +261,7 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
         Effect.tap(({ sessionId }) =>
           Effect.flatMap(CurrentPeer, (peer) =>
             rights.whenOver(Effect.ignore(Effect.provideService(broker.cancel(sessionId), CurrentPeer, peer))),
-          ).pipe(Effect.map((over) => remember(begun, sessionId, { account, over }))),
+          ).pipe(Effect.map(({ now }) => remember(begun, sessionId, { account, over: now }))),
         ),
         Effect.map(Protocol.encodeInitiated),
       )

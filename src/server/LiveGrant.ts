@@ -7,7 +7,7 @@ import * as Grant from "../domain/Grant.ts"
 import type { Decision } from "../domain/Question.ts"
 import type { Questions } from "./Questions.ts"
 import type { Allowance } from "./RateLimit.ts"
-import type { Rights } from "./Rights.ts"
+import type { Permit, Rights } from "./Rights.ts"
 
 export interface LiveGrant {
   readonly address: string
@@ -164,11 +164,20 @@ export const rights = (live: LiveGrant, questions: Questions["Service"], now: ()
   isRestricted: true,
   mayNow: (wish) => live.grant.usesLeft === undefined && !isOver(live, now()) && Grant.permits(live.terms, wish),
   demand: Effect.fnUntraced(function* (wish) {
+    const { edition } = live
+    const permit: Permit = {
+      stillGood: Effect.suspend(() =>
+        !live.isEnded && (live.edition === edition || Grant.permits(live.terms, wish))
+          ? Effect.void
+          : Effect.fail(Forbidden.make({})),
+      ),
+    }
     if (isOver(live, now())) return yield* Forbidden.make({})
-    if (Grant.permits(live.terms, wish)) return
+    if (Grant.permits(live.terms, wish)) return permit
     if (has(live.allowedOnce, wish)) {
       live.allowedOnce = without(live.allowedOnce, wish)
-      return noteBegun(live, wish)
+      noteBegun(live, wish)
+      return permit
     }
     const { id, label } = live.grant
     const isAllowed =
@@ -176,6 +185,7 @@ export const rights = (live: LiveGrant, questions: Questions["Service"], now: ()
     // Whoever edits the grant instead of answering has answered too.
     if (isOver(live, now()) || !(isAllowed || Grant.permits(live.terms, wish))) return yield* Forbidden.make({})
     noteBegun(live, wish)
+    return permit
   }),
   demandStill: (wish) =>
     Effect.suspend(() =>
@@ -190,7 +200,7 @@ export const rights = (live: LiveGrant, questions: Questions["Service"], now: ()
     // A scope of its own leaves nothing in the grant's when it is closed: a peer may begin logins for as long as it lives.
     const scope = yield* Scope.fork(live.scope)
     yield* Scope.addFinalizer(scope, work)
-    return Scope.close(scope, Exit.void)
+    return { now: Scope.close(scope, Exit.void) }
   }, Effect.uninterruptible),
   counted: (work, hasHandedOut) => counted(live, work, hasHandedOut),
 })

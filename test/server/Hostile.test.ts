@@ -107,12 +107,10 @@ describe("whoever means harm", () => {
           const data = JSON.parse(JSON.stringify(reply))
           yield* Effect.promise(() => holder.ask("oauth_cancel", { session_id: data.data.session_id }))
         }
-        const revoked = Effect.runPromise(grants.revoke(granted.id))
-        const progress = { isDone: false }
-        void revoked.then(() => (progress.isDone = true))
+        const revoking = yield* Effect.forkChild(grants.revoke(granted.id))
         const capabilityToken = Option.getOrUndefined(Option.map(granted.capability, Redacted.value))
         const codes: Array<unknown> = []
-        while (!progress.isDone) {
+        while (revoking.pollUnsafe() === undefined) {
           const code = yield* Effect.promise(async () => {
             try {
               const again = await Granting.connect(granted.address, capabilityToken)

@@ -30,7 +30,7 @@ const restricted = (counted: Array<boolean> = []): Rights.Rights => ({
   ...Rights.everything,
   isRestricted: true,
   mayNow: isMine,
-  demand: (wish) => (isMine(wish) ? Effect.void : Effect.fail(Forbidden.make({}))),
+  demand: (wish) => (isMine(wish) ? Rights.everything.demand(wish) : Effect.fail(Forbidden.make({}))),
   sees: ({ bucket }) => bucket === "mine",
   seesApiKey: (name) => name === "mine",
   counted: (work, hasHandedOut) => Effect.tap(work, (result) => Effect.sync(() => counted.push(hasHandedOut(result)))),
