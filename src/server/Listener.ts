@@ -1,11 +1,11 @@
 /**
  * Takes connections at an endpoint: a Unix socket, a TCP port, or a socket that whoever started us has opened already.
  */
-import { createServer, type Server, type Socket as NetSocket } from "node:net"
+import { createServer, type Server as NetServer, type Socket as NetSocket } from "node:net"
 import { Clock, Data, Deferred, Duration, Effect, Exit, FiberSet } from "effect"
 import type { Admission } from "./Admission.ts"
 import { Audit } from "./Audit.ts"
-import { Connection, drainTime, type Line } from "./Connection.ts"
+import { Connection, drainTime, type Line, type Server } from "./Connection.ts"
 import type { Handlers } from "./Handlers.ts"
 import { PeerCredentials } from "./PeerCredentials.ts"
 import * as SocketPath from "./SocketPath.ts"
@@ -29,8 +29,8 @@ export interface Options {
   readonly maximumConnections: number
 }
 
-/** How long the last words to a peer may take, in milliseconds. */
-const hangUpTime = 1000
+/** A peer that takes nothing of the last words to it in this time is not waited for. */
+const hangUpTime = Duration.seconds(1)
 
 /**
  * Listens until the scope closes; then requests under way have 5 s to end. Returns the address: a path, or
@@ -50,7 +50,7 @@ export const listen = Effect.fnUntraced(function* (endpoint: Endpoint, options: 
 
   const accept = (socket: NetSocket) => {
     // The kernel's word comes first, before anything that was sent is read.
-    const connection = new Connection(shared, lineOf(socket), peers.of(socket))
+    const connection = new Connection(shared, lineOf(socket, fork), peers.of(socket))
     open.set(socket, connection)
     socket
       // Each request under way may wait for the peer to read.
@@ -115,7 +115,7 @@ const makeComplain = Effect.map(Clock.Clock, (clock) => {
     })
 })
 
-const lineOf = (socket: NetSocket): Line => ({
+const lineOf = (socket: NetSocket, fork: Server["fork"]): Line => ({
   write: (bytes) => socket.write(bytes),
   caughtUp: Effect.callback<void>((resume) => {
     if (!socket.writableNeedDrain || socket.destroyed) return resume(Effect.void)
@@ -134,18 +134,18 @@ const lineOf = (socket: NetSocket): Line => ({
     }
   },
   end: () => {
-    // A peer that does not take what was written is not waited for. Not the socket's own timeout: what a peer sends
-    // meanwhile would put that off.
-    let left = socket.writableLength
-    // @effect-diagnostics-next-line globalTimers:off
-    const timer = setInterval(() => {
-      if (socket.writableLength < left) left = socket.writableLength
-      else {
-        clearInterval(timer)
+    // Not the socket's own timeout, which anything that the peer sends would put off.
+    const impatience = fork(
+      Effect.gen(function* () {
+        let left = Number.POSITIVE_INFINITY
+        while (socket.writableLength < left) {
+          left = socket.writableLength
+          yield* Effect.sleep(hangUpTime)
+        }
         socket.destroy()
-      }
-    }, hangUpTime).unref()
-    socket.once("close", () => clearInterval(timer))
+      }),
+    )
+    socket.once("close", () => impatience.interruptUnsafe())
     socket.destroySoon()
   },
 })
@@ -163,7 +163,7 @@ const bind = Effect.fnUntraced(function* (
 ) {
   if (endpoint._tag === "Path") yield* SocketPath.claim(endpoint.path)
   return yield* Effect.acquireRelease(
-    Effect.callback<Server, SocketPath.SocketUnavailable>((resume) => {
+    Effect.callback<NetServer, SocketPath.SocketUnavailable>((resume) => {
       const server = createServer({ pauseOnConnect: true, noDelay: true, allowHalfOpen: true }, accept)
       server.maxConnections = maximumConnections
       server.once("error", (error) =>
