@@ -102,6 +102,8 @@ describe("src", () => {
 
   it("imports only what it uses of the platform: its index brings in a database client with 600 files", () => {
     for (const file of files) assert.notInclude(importsOf(file), "@effect/platform-node", file)
+    const usesHttp = files.filter((file) => importsOf(file).includes("effect/http") && !file.startsWith("testing/"))
+    assert.deepStrictEqual(usesHttp, ["oauth/LoopbackListenerNode.ts"], "which is loaded when it is needed")
   })
 
   it("says the version of the package", () => {
