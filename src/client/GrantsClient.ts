@@ -11,14 +11,8 @@ import * as HostConnection from "./HostConnection.ts"
 
 const nothing = () => Option.some(undefined)
 
-/** What goes out is our own, so it can be written. */
-const written = <S extends Schema.Codec<unknown, JsonObject>>(schema: S) => {
-  const encode = Schema.encodeEffect(schema)
-  return (value: S["Type"]) => Effect.orDie(encode(value))
-}
-
-const newGrant = written(Operations.NewGrant)
-const edit = written(Operations.Edit)
+const newGrant = Operations.written(Operations.NewGrant)
+const edit = Operations.written(Operations.Edit)
 
 /** Grants of the host at the socket. Connects at the first call. */
 export const layer = (options: HostConnection.Options): Layer.Layer<Grants> =>

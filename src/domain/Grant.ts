@@ -13,13 +13,11 @@ export type Permission = typeof Permission.Type
 /** What is granted unless something else is said: tokens, and nothing that changes what the host has. */
 export const usualPermissions: ReadonlyArray<Permission> = ["get_token", "refresh_token"]
 
-const Text = Schema.NonEmptyString.check(
+/** What a person calls the peer. */
+export const Label = Schema.NonEmptyString.check(
   Schema.isMaxLength(100),
   Schema.makeFilter((text) => !/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u.test(text) || "must be one line of printable text"),
 )
-
-/** What a person calls the peer. */
-export const Label = Text
 
 /** The name of an API key, or a pattern with `*`. */
 export const KeyPattern = Schema.NonEmptyString.check(Schema.isMaxLength(200))

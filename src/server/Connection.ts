@@ -55,7 +55,10 @@ const decodeHandshake = Schema.decodeUnknownOption(Protocol.Handshake)
 
 export class Connection {
   readonly server: Server
-  readonly credentials: Option.Option<Credentials>
+  /** Who the peer is by the kernel's word, for the log. */
+  readonly uid: number | undefined
+  readonly pid: number | undefined
+  readonly #credentials: Option.Option<Credentials>
   readonly #line: Line
   readonly #decoder = new Frame.Decoder()
   #conversation: Conversation | undefined
@@ -75,7 +78,9 @@ export class Connection {
 
   constructor(server: Server, line: Line, credentials: Option.Option<Credentials>) {
     this.server = server
-    this.credentials = credentials
+    this.#credentials = credentials
+    this.uid = Option.getOrUndefined(credentials)?.uid
+    this.pid = Option.getOrUndefined(Option.flatMap(credentials, ({ pid }) => pid))
     this.#line = line
     this.#awaitedSince = server.clock.monotonicTimeNanosUnsafe()
     this.#lookAfterFrames()
@@ -89,7 +94,7 @@ export class Connection {
   /** Bytes came. */
   receive(chunk: Uint8Array): void {
     if (this.#isOver || this.#isLeaving) return
-    if (this.#conversation === undefined && !this.server.admission.hears(this.credentials)) {
+    if (this.#conversation === undefined && !this.server.admission.hears(this.#credentials)) {
       this.#noteRefusal()
       return this.#turnAway()
     }
@@ -227,7 +232,7 @@ export class Connection {
       return Effect.fail(new Hangup({ why: "no common version" }))
     }
     return Effect.matchEffect(
-      this.server.admission.admit(this.credentials, Option.fromUndefinedOr(payload.capabilityToken)),
+      this.server.admission.admit(this.#credentials, Option.fromUndefinedOr(payload.capabilityToken)),
       {
         onFailure: () => {
           // Before the delay, which the peer may not wait for.
@@ -262,8 +267,8 @@ export class Connection {
     const { clock } = this.server
     this.server.audit.record({
       at: clock.currentTimeMillisUnsafe(),
-      uid: Option.getOrUndefined(Option.map(this.credentials, (peer) => peer.uid)),
-      pid: Option.getOrUndefined(Option.flatMap(this.credentials, (peer) => peer.pid)),
+      uid: this.uid,
+      pid: this.pid,
       grant: this.server.admission.label,
       op: "handshake",
       account: undefined,

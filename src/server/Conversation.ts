@@ -304,11 +304,11 @@ export class Conversation {
 
   /** Notes a request that has been answered; `micros` is 0 if nothing had to be waited for. */
   #note(op: string, account: string | undefined, micros: number, outcome: string, token?: string): void {
-    const { credentials, server } = this.#connection
+    const { pid, server, uid } = this.#connection
     server.audit.record({
       at: micros === 0 ? this.#turnTime() : server.clock.currentTimeMillisUnsafe() - Math.round(micros / 1000),
-      uid: Option.getOrUndefined(credentials)?.uid,
-      pid: Option.getOrUndefined(Option.getOrUndefined(credentials)?.pid ?? Option.none()),
+      uid,
+      pid,
       grant: this.#visitor.label,
       op,
       account,

@@ -37,7 +37,7 @@ export const Answer = Schema.Struct({ id: Schema.String, decision: Decision })
 export const Answered = Schema.Struct({ question: Question })
 
 /** A value as it is on the wire. What we have made ourselves can be written. */
-const written = <S extends Schema.Codec<unknown, JsonObject>>(schema: S) => {
+export const written = <S extends Schema.Codec<unknown, JsonObject>>(schema: S) => {
   const encode = Schema.encodeEffect(schema)
   return (value: S["Type"]) => Effect.orDie(encode(value))
 }
