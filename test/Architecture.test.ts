@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const src = join(root, "src")
 
 /** From low to high: a folder imports from itself and from what stands before it. */
-const layers = ["domain", "oauth", "broker", "server", "client", "testing", "cli"]
+const layers = ["domain", "oauth", "providers", "broker", "import", "server", "client", "testing", "cli"]
 /** These sit on top of all folders. */
 const top = new Set(["index.ts", "main.ts"])
 

@@ -8,7 +8,8 @@ import {
   type SecretUnavailable,
   type StoreUnavailable,
 } from "../domain/Errors.ts"
-import type { Provider, ProviderRecord } from "../oauth/Provider.ts"
+import type { Provider } from "../oauth/Provider.ts"
+import type { ProviderRecord } from "../oauth/ProviderRecord.ts"
 
 /** Why the configuration cannot be read or written. */
 export type ConfigError = ConfigCorrupt | StoreUnavailable

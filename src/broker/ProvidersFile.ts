@@ -4,33 +4,30 @@
  */
 import { Config, Effect, FileSystem, Layer, Option, Redacted, Schema } from "effect"
 import { ConfigCorrupt, ProviderNotConfigured, SecretUnavailable } from "../domain/Errors.ts"
-import { ProviderRecord, type SecretReference } from "../oauth/Provider.ts"
+import { ProviderRecord, type SecretReference } from "../oauth/ProviderRecord.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
+import * as ConfigFile from "./ConfigFile.ts"
 import * as FileReading from "./FileReading.ts"
 import * as PrivateFile from "./PrivateFile.ts"
+import { ProviderDefinitions } from "./ProviderDefinitions.ts"
+import { type Resolved, resolve } from "./ProviderResolution.ts"
 import { Providers } from "./Providers.ts"
 
-/** The file as it stands: each record is read by itself, so that one bad record spoils no other. */
-const ConfigFile = Schema.StructWithRest(Schema.Struct({ providers: Schema.Record(Schema.String, Schema.Json) }), [
-  Schema.Record(Schema.String, Schema.Json),
-])
-const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ConfigFile))
-const decodeRecord = Schema.decodeUnknownEffect(ProviderRecord)
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ConfigFile.ConfigFile))
 const encodeRecord = Schema.encodeEffect(ProviderRecord)
-
-const empty: typeof ConfigFile.Type = { providers: {} }
 
 export const layer = Layer.effect(
   Providers,
   Effect.gen(function* () {
     const { configFile } = yield* BrokerConfig
+    const definitions = yield* ProviderDefinitions
     const files = yield* PrivateFile.make
     const known = yield* FileReading.make
     const fs = yield* FileSystem.FileSystem
 
     const read = Effect.gen(function* () {
       const content = yield* files.read(configFile)
-      if (Option.isNone(content)) return empty
+      if (Option.isNone(content)) return ConfigFile.empty
       return yield* decode(content.value).pipe(Effect.mapError(() => ConfigCorrupt.make({ path: configFile })))
     })
 
@@ -44,47 +41,51 @@ export const layer = Layer.effect(
       return secret === "" ? yield* unreadable : Redacted.make(secret)
     })
 
-    const write = (config: typeof ConfigFile.Type) =>
+    const write = (config: ConfigFile.ConfigFile) =>
       Effect.tap(files.write(configFile, `${JSON.stringify(config, undefined, 2)}\n`), () => Effect.sync(known.changed))
 
-    let lastRead: FileReading.FileReading<typeof ConfigFile.Type> | undefined
-    const records = new Map<string, ProviderRecord>()
+    let lastRead: FileReading.FileReading<ConfigFile.ConfigFile> | undefined
+    const resolved = new Map<string, Resolved>()
 
-    const record = Effect.fnUntraced(function* (name: string) {
+    const find = Effect.fnUntraced(function* (name: string) {
       const { reading, value } = yield* known.read(configFile, read)
-      if (!Object.hasOwn(value.providers, name)) return yield* ProviderNotConfigured.make({ provider: name })
-      const found = yield* decodeRecord(value.providers[name]).pipe(
-        Effect.mapError(() => ConfigCorrupt.make({ path: configFile, provider: name })),
-      )
+      const resolution = resolve(name, ConfigFile.records(value).get(name), definitions)
+      if (resolution._tag === "Unknown") return yield* ProviderNotConfigured.make({ provider: name })
+      if (resolution._tag === "Malformed") return yield* ConfigCorrupt.make({ path: configFile, provider: name })
+      if (resolution._tag === "Incomplete") {
+        return yield* ProviderNotConfigured.make({ provider: name, missing: resolution.missing })
+      }
+      const found = resolution.resolved
       if (Option.isSome(reading)) {
-        if (lastRead === undefined || !known.isCurrent(lastRead)) records.clear()
+        if (lastRead === undefined || !known.isCurrent(lastRead)) resolved.clear()
         lastRead = reading.value
-        records.set(name, found)
+        resolved.set(name, found)
       }
       return found
     })
 
     return Providers.of({
-      record,
+      record: (name) => Effect.map(find(name), ({ record }) => record),
       glance: (name) =>
-        lastRead !== undefined && known.isCurrent(lastRead) ? Option.fromUndefinedOr(records.get(name)) : Option.none(),
+        lastRead !== undefined && known.isCurrent(lastRead)
+          ? Option.map(Option.fromUndefinedOr(resolved.get(name)), ({ record }) => record)
+          : Option.none(),
       get: Effect.fn("Providers.get")(function* (name) {
-        const found = yield* record(name)
-        const secret =
-          found.clientSecret === undefined ? Option.none() : Option.some(yield* secretOf(name, found.clientSecret))
-        return { ...found, name, secret }
+        const { dialect, record } = yield* find(name)
+        const { clientSecret } = record
+        const secret = clientSecret === undefined ? Option.none() : Option.some(yield* secretOf(name, clientSecret))
+        return { ...record, name, secret, ...(dialect !== undefined && { dialect }) }
       }),
-      list: Effect.map(read, ({ providers }) => Object.keys(providers)),
+      list: Effect.map(read, (config) => [...ConfigFile.records(config).keys()]),
       set: Effect.fn("Providers.set")(function* (name, record) {
         const config = yield* read
         const encoded = yield* Effect.orDie(encodeRecord(record))
-        yield* write({ ...config, providers: { ...config.providers, [name]: encoded } })
+        yield* write(ConfigFile.withRecord(config, name, encoded))
       }),
       remove: Effect.fn("Providers.remove")(function* (name) {
         const config = yield* read
-        if (!Object.hasOwn(config.providers, name)) return yield* ProviderNotConfigured.make({ provider: name })
-        const rest = Object.entries(config.providers).filter(([other]) => other !== name)
-        yield* write({ ...config, providers: Object.fromEntries(rest) })
+        if (!ConfigFile.records(config).has(name)) return yield* ProviderNotConfigured.make({ provider: name })
+        yield* write(ConfigFile.withRecord(config, name))
       }),
     })
   }),

@@ -71,7 +71,12 @@ export type RefreshHistory = typeof RefreshHistory.Type
 export const unused: RefreshHistory = { epoch: 0, standing: { _tag: "Good" }, rotation: "unknown", failures: 0 }
 
 /** Who gave a token, by the address in its provider's record, and to which client. */
-export const Granter = Schema.Struct({ server: Schema.String, clientId: Schema.String })
+export const Granter = Schema.Struct({
+  server: Schema.String,
+  clientId: Schema.String,
+  /** Where the token came from, as the metadata had it at the time. */
+  tokenEndpoint: Schema.optionalKey(Schema.String),
+})
 export type Granter = typeof Granter.Type
 
 /** What the host keeps of one login. */

@@ -157,11 +157,16 @@ export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited"
 
 // Providers
 
-/** A login was asked for at a provider that is not configured. */
+/** A login was asked for at a provider that is not configured, or not with all that it needs. */
 export class ProviderNotConfigured extends Schema.TaggedError<ProviderNotConfigured>()("ProviderNotConfigured", {
   provider: Schema.String,
+  /** The fields of its record that the configuration has to say. */
+  missing: Schema.optionalKey(Schema.Array(Schema.String)),
 }) {
   override get message(): string {
+    if (this.missing !== undefined) {
+      return `The provider ${printable(this.provider)} is known, but not yet its ${this.missing.join(", ")}. Say so with: tokenkeep provider add`
+    }
     return `No provider is called ${printable(this.provider)}. See the configured ones with: tokenkeep provider list`
   }
 }

@@ -11,7 +11,7 @@ import { TokensAtHand } from "../../src/broker/TokensAtHand.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as TokenStoreFile from "../../src/broker/TokenStoreFile.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
-import type { ProviderRecord } from "../../src/oauth/Provider.ts"
+import type { ProviderRecord } from "../../src/oauth/ProviderRecord.ts"
 import { recordOf } from "../support/Records.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
