@@ -1,7 +1,7 @@
 /**
  * The {@link Broker} of the host: the one that has the refresh tokens.
  */
-import { DateTime, Deferred, Duration, Effect, Layer, Option, Redacted, Result, type Scope } from "effect"
+import { Clock, DateTime, Deferred, Duration, Effect, Layer, Option, Redacted, Result, type Scope } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
