@@ -40,7 +40,9 @@ const merge = (known: { readonly [name: string]: unknown }, said: { readonly [na
 }
 
 /** The formatter says what is expected, never what is there: that may be a secret in the wrong place. */
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
+const format = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => (issue._tag === "UnexpectedKey" ? "there is no such field" : SchemaIssue.defaultLeafHook(issue)),
+})
 
 const mistakesIn = ({ issue }: Schema.SchemaError): ReadonlyArray<string> =>
   format(issue)

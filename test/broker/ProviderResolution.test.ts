@@ -76,7 +76,7 @@ describe("a provider's record", () => {
       "with a field that nobody knows",
       "whole",
       { clientID: "x" },
-      { _tag: "Malformed", mistakes: ["clientID: Expected no excess property"] },
+      { _tag: "Malformed", mistakes: ["clientID: there is no such field"] },
     ],
     [
       "of its own that lacks something",
