@@ -19,7 +19,7 @@ export interface ListenOptions {
 const longest = 1024
 
 /** What is there to listen to. */
-interface Hub {
+export interface Hub {
   /** Whether anybody listens. */
   readonly isHeard: boolean
   /** Whether anybody listens to what happens for each token: to look here is all that it costs to hand out one. */

@@ -8,7 +8,7 @@ import type { FlowType } from "../domain/Session.ts"
 import type { PublicToken } from "../domain/Token.ts"
 import type { PortsTaken } from "../oauth/LoopbackListener.ts"
 import type { ProviderFailure, Reason } from "../oauth/ProviderFailure.ts"
-import { type AuthEvents, fingerprintOf } from "./AuthEvents.ts"
+import { fingerprintOf, type Hub } from "./AuthEvents.ts"
 import type { WaitFailure } from "./LoginInProgress.ts"
 
 /** How an attempt can fail. */
@@ -45,7 +45,7 @@ const reasonOf = (failure: Failure): LoginFailure =>
 
 /** Begins an attempt, which ends no later than the scope. */
 export const begin = Effect.fnUntraced(function* (
-  events: AuthEvents["Service"],
+  events: Hub,
   clock: Clock.Clock,
   account: AccountKey,
   flow: FlowType,

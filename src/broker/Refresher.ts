@@ -6,6 +6,7 @@
  * asker goes away, so the answer must still be read and kept.
  */
 import {
+  Clock,
   Context,
   Data,
   DateTime,
@@ -38,9 +39,11 @@ import { granterOf, type Provider } from "../oauth/Provider.ts"
 import { isAnswerLost, type ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
 import { Accounts } from "./Accounts.ts"
+import { AuthEvents } from "./AuthEvents.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { ProcessId } from "./ProcessId.ts"
 import { type ConfigError, Providers } from "./Providers.ts"
+import * as RefreshEvents from "./RefreshEvents.ts"
 import * as RefreshRefusal from "./RefreshRefusal.ts"
 import * as SingleFlight from "./SingleFlight.ts"
 import type { StoreError } from "./TokenStore.ts"
@@ -82,6 +85,8 @@ export class Refresher extends Context.Service<
       const client = yield* OAuthClient
       const digest = yield* Digest.Digest
       const pid = yield* ProcessId
+      const events = yield* AuthEvents
+      const clock = yield* Clock.Clock
 
       /** The accounts whose refresh somebody waits for, also if it was begun ahead of time. */
       const awaited = MutableHashSet.empty<AccountKey>()
@@ -165,6 +170,8 @@ export class Refresher extends Context.Service<
               : MutableHashSet.has(awaited, account) && reason._tag === "Transient"
             return yield* new Failed({
               error: RefreshRefusal.errorFor(account, failure, Option.isSome(lost), wait),
+              reason: Option.isSome(lost) ? "lost" : RefreshRefusal.outcomes[reason._tag],
+              wait,
               again,
             })
           })
@@ -211,6 +218,7 @@ export class Refresher extends Context.Service<
         }
         return yield* attempt(account, provider, record, token.refreshToken).pipe(
           Effect.retry({ schedule: quickRetries, while: (failure) => failure._tag === "Failed" && failure.again }),
+          RefreshEvents.told(events, clock, account),
           Effect.catchTags({
             Failed: ({ error }) => Effect.fail(error),
             Superseded: ({ token }) => ifFresh(account, token),
@@ -259,6 +267,9 @@ type Record = AccountRecord.AccountRecord
 /** The provider did not do what it was asked to; that is written down. */
 class Failed extends Data.TaggedError("Failed")<{
   readonly error: ReauthRequired | RefreshRateLimited | RefreshFailed
+  readonly reason: Exclude<AccountRecord.Outcome, "refreshed">
+  /** How long nobody tries again. */
+  readonly wait: Duration.Duration
   /** Whether another attempt is worth making at once. */
   readonly again: boolean
 }> {}
