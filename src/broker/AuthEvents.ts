@@ -56,7 +56,7 @@ export class AuthEvents extends Context.Reference<Hub>("tokenkeep/broker/AuthEve
 export const fingerprintOf = ({ accessToken }: { readonly accessToken: Redacted.Redacted }): string =>
   fingerprint(sha256, Redacted.value(accessToken))
 
-/** Events of this process. */
+/** What is told in one process. */
 class LocalHub implements Hub {
   isHeard = false
   hearsTokens = false

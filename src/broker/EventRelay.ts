@@ -106,6 +106,8 @@ class Link {
 const statOf = (path: string): Stats | undefined =>
   Result.getOrUndefined(Result.try(() => lstatSync(path, { throwIfNoEntry: false })))
 
+const nothing = () => {}
+
 const remove = (path: string) => void Result.try(() => unlinkSync(path))
 
 /** Tells the events of this process, as long as the scope is open. */
@@ -117,7 +119,7 @@ export const layer: Layer.Layer<never, never, BrokerConfig> = Layer.effectDiscar
     const us = process.getuid?.()
     const links = new Map<string, Follower & { readonly link: Link }>()
     let seen = { inode: 0, modified: Number.NaN }
-    let stop = () => {}
+    let stop = nothing
     let isOver = false
 
     const tell = (event: AuthEvent, isWanted: (follower: Follower) => boolean) => {
@@ -131,7 +133,7 @@ export const layer: Layer.Layer<never, never, BrokerConfig> = Layer.effectDiscar
       const tokens = [...links.values()].some((follower) => follower.tokens)
       stop =
         links.size === 0
-          ? () => {}
+          ? nothing
           : events.listen({ tokens }, (event) => {
               const isToken = isOfTokens(event._tag)
               tell(event, (follower) => follower.tokens || !isToken)

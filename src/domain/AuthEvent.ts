@@ -156,4 +156,4 @@ export const toJson = (event: AuthEvent): string => {
 
 /** Reads what {@link toJson} writes. None if it is no event, or of a type that is not known here. */
 export const fromJson = (line: string): Option.Option<AuthEvent> =>
-  Option.flatMap(decodeLine(line), ({ type, version: _, ...rest }) => decode({ ...rest, _tag: type }))
+  Option.flatMap(decodeLine(line), (fields) => decode({ ...fields, _tag: fields.type }))
