@@ -24,7 +24,7 @@ import * as DeviceCode from "../oauth/DeviceCode.ts"
 import { LoopbackListener, type PortsTaken } from "../oauth/LoopbackListener.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
 import * as PkceRedirect from "../oauth/PkceRedirect.ts"
-import { granterOf, type Provider } from "../oauth/Provider.ts"
+import type { Provider } from "../oauth/Provider.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
 import * as AccountLockFile from "./AccountLockFile.ts"
@@ -113,20 +113,21 @@ export const layerNoDeps = Layer.effect(
 
     const begin: { readonly [flow in FlowType]: Begin } = {
       pkce_redirect: Effect.fnUntraced(function* (_, provider, redirectUri) {
-        const { authorizationUrl, redeem } = yield* PkceRedirect.begin(provider, redirectUri)
+        const { authorizationUrl, granter, redeem } = yield* PkceRedirect.begin(provider, redirectUri)
         return {
           flowType: "pkce_redirect",
           authUrl: authorizationUrl,
           device: Option.none(),
           pollInterval: browserInterval,
-          login: { _tag: "pkce_redirect", granter: granterOf(provider), redeem },
+          login: { _tag: "pkce_redirect", granter, redeem },
         }
       }),
 
       device_code: Effect.fnUntraced(function* (account, provider) {
         const login = yield* DeviceCode.begin(provider, config.sessionLifetime)
-        const { activity, expiresIn, granted, interval, userCode, verificationUri, verificationUriComplete } = login
-        const outcome = yield* waitFor(Effect.flatMap(granted, (token) => keep(account, granterOf(provider), token)))
+        const { activity, expiresIn, granted, granter, interval } = login
+        const { userCode, verificationUri, verificationUriComplete } = login
+        const outcome = yield* waitFor(Effect.flatMap(granted, (token) => keep(account, granter, token)))
         return {
           flowType: "device_code",
           authUrl: Option.getOrElse(verificationUriComplete, () => verificationUri),
@@ -138,12 +139,12 @@ export const layerNoDeps = Layer.effect(
       }),
 
       browser_redirect: Effect.fnUntraced(function* (account, provider, redirectUri) {
-        const { activity, authorizationUrl, settle } = yield* BrowserRedirect.begin(
+        const { activity, authorizationUrl, granter, settle } = yield* BrowserRedirect.begin(
           provider,
           config.sessionLifetime,
           redirectUri,
         )
-        const outcome = yield* waitFor(settle((token) => keep(account, granterOf(provider), token)))
+        const outcome = yield* waitFor(settle((token) => keep(account, granter, token)))
         return {
           flowType: "browser_redirect",
           authUrl: authorizationUrl,

@@ -24,7 +24,7 @@ import type { AccountKey } from "../../src/domain/AccountKey.ts"
 import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import { LoopbackListener } from "../../src/oauth/LoopbackListener.ts"
 import { OAuthClient } from "../../src/oauth/OAuthClient.ts"
-import type { Provider } from "../../src/oauth/Provider.ts"
+import { granterOf, type Provider } from "../../src/oauth/Provider.ts"
 import type { ProviderRecord } from "../../src/oauth/ProviderRecord.ts"
 import { ProviderFailure, Reason } from "../../src/oauth/ProviderFailure.ts"
 import { layerDigest } from "./Refreshing.ts"
@@ -175,6 +175,7 @@ const clientOf = (truths: ReadonlyMap<string, Truth>) => {
   return Layer.mock(OAuthClient, {
     beginCode: (provider) =>
       Effect.succeed({
+        granter: granterOf(provider),
         authorizationUrl: "https://id.example/",
         state: Redacted.make("state"),
         issuer: "https://id.example",
@@ -185,7 +186,9 @@ const clientOf = (truths: ReadonlyMap<string, Truth>) => {
             return Effect.map(DateTime.now, (now) => tokens(`${rotations.length - 1}.0`, now))
           }),
       }),
-    beginRefresh: (provider) => Effect.succeed({ redeem: (sent) => redeem(provider, sent) }),
+    beginRefresh: (provider) =>
+      Effect.succeed({ granter: granterOf(provider), redeem: (sent) => redeem(provider, sent) }),
+    beginRevocation: () => Effect.succeedNone,
   })
 }
 
