@@ -31,7 +31,7 @@ describe("classifying a provider's answer", () => {
     [401, "invalid_client", refused("invalid_client")],
     [403, "access_denied", refused("access_denied")],
     [404, "invalid_client", refused("invalid_client")],
-    [404, "not_found_error", Reason.EndpointMoved({ status: 404 })],
+    [404, "not_found_error", moved(404)],
     [200, "bad_verification_code", refused("bad_verification_code")],
     [400, undefined, refused()],
     [401, undefined, refused()],

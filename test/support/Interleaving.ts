@@ -17,6 +17,7 @@ import type { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import { Refresher } from "../../src/broker/Refresher.ts"
+import { Revoker } from "../../src/broker/Revoker.ts"
 import { Sessions } from "../../src/broker/Sessions.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
@@ -210,7 +211,7 @@ const providers = Layer.mock(Providers, {
 /** One process: the host's own broker. */
 const layerProcess = (client: Layer.Layer<OAuthClient>) =>
   BrokerHost.layerNoDeps.pipe(
-    Layer.provide(Refresher.layer),
+    Layer.provide([Refresher.layer, Revoker.layer]),
     Layer.provide(Accounts.layer),
     Layer.provide([Sessions.layer, client, Layer.mock(LoopbackListener, {}), Layer.mock(ApiKeys, {}), providers]),
     Layer.provide([SecureRandom.layerWebCrypto, layerDigest]),
