@@ -11,10 +11,13 @@ import * as FileReading from "./FileReading.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 import { type Resolved, resolve } from "./ProviderResolution.ts"
-import { Providers } from "./Providers.ts"
+import { Providers, resolvedOr, type Said } from "./Providers.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ConfigFile.ConfigFile))
-const encodeRecord = Schema.encodeEffect(ProviderRecord)
+
+/** What a record has a field for; whoever brings more, as a `Provider` does, must not have a secret written. */
+const fieldsOf = (said: Said) =>
+  Object.fromEntries(Object.entries(said).filter(([name]) => name === "extends" || name in ProviderRecord.fields))
 
 export const layer = Layer.effect(
   Providers,
@@ -49,13 +52,7 @@ export const layer = Layer.effect(
 
     const find = Effect.fnUntraced(function* (name: string) {
       const { reading, value } = yield* known.read(configFile, read)
-      const resolution = resolve(name, ConfigFile.records(value).get(name), definitions)
-      if (resolution._tag === "Unknown") return yield* ProviderNotConfigured.make({ provider: name })
-      if (resolution._tag === "Malformed") return yield* ConfigCorrupt.make({ path: configFile, provider: name })
-      if (resolution._tag === "Incomplete") {
-        return yield* ProviderNotConfigured.make({ provider: name, missing: resolution.missing })
-      }
-      const found = resolution.resolved
+      const found = yield* resolvedOr(resolve(name, ConfigFile.records(value).get(name), definitions), name, configFile)
       if (Option.isSome(reading)) {
         if (lastRead === undefined || !known.isCurrent(lastRead)) resolved.clear()
         lastRead = reading.value
@@ -77,10 +74,10 @@ export const layer = Layer.effect(
         return { ...record, name, secret, ...(dialect !== undefined && { dialect }) }
       }),
       list: Effect.map(read, (config) => [...ConfigFile.records(config).keys()]),
-      set: Effect.fn("Providers.set")(function* (name, record) {
+      set: Effect.fn("Providers.set")(function* (name, said) {
         const config = yield* read
-        const encoded = yield* Effect.orDie(encodeRecord(record))
-        yield* write(ConfigFile.withRecord(config, name, encoded))
+        yield* resolvedOr(resolve(name, { ...said }, definitions), name, configFile)
+        yield* write(ConfigFile.withRecord(config, name, fieldsOf(said)))
       }),
       remove: Effect.fn("Providers.remove")(function* (name) {
         const config = yield* read
