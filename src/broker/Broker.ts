@@ -29,6 +29,7 @@ import type {
   TokenNotFound,
   Unauthorized,
 } from "../domain/Errors.ts"
+import type { Revocation } from "../domain/Revocation.ts"
 import type { FlowType } from "../domain/Session.ts"
 import type { PublicToken } from "../domain/Token.ts"
 
@@ -58,6 +59,8 @@ export interface InitiatedLogin {
   }>
   /** How long to wait between two calls of `poll`. */
   readonly pollInterval: Duration.Duration
+  /** What the person should know before. */
+  readonly notice: Option.Option<string>
   /** How long the person has. */
   readonly expiresIn: Duration.Duration
 }
@@ -72,8 +75,8 @@ export class Broker extends Context.Service<
   Broker,
   {
     /**
-     * Begins a login by the first of the provider's flows, or by the named one. `redirectUri`, if given, must be one that
-     * is registered for the provider.
+     * Begins a login by the first of the provider's flows that can be begun, or by the named one. `redirectUri`, if given,
+     * must be one that is registered for the provider.
      */
     readonly initiate: (
       account: AccountKey,
@@ -99,8 +102,11 @@ export class Broker extends Context.Service<
     readonly refreshToken: (account: AccountKey) => Effect.Effect<PublicToken, TokenError | CallError>
     /** Stores an access token from elsewhere; what refreshes it is never taken from a caller, and what is there stays. */
     readonly saveToken: (account: AccountKey, token: PublicToken) => Effect.Effect<void, CallError>
-    /** Forgets an account's token. It is fine if there is none. A removal during a refresh wins. */
-    readonly removeToken: (account: AccountKey) => Effect.Effect<void, CallError>
+    /**
+     * Revokes an account's token at its provider, which gets 10 s for it, and forgets it in any case. It is fine if there
+     * is none. A removal during a refresh wins.
+     */
+    readonly removeToken: (account: AccountKey) => Effect.Effect<Revocation, CallError>
     /** The names of the configured providers. */
     readonly listProviders: Effect.Effect<ReadonlyArray<string>, CallError>
     /** The buckets of a provider in which somebody is logged in. */

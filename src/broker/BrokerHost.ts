@@ -1,7 +1,7 @@
 /**
  * The {@link Broker} of the host: the one that has the refresh tokens.
  */
-import { DateTime, Deferred, Duration, Effect, Layer, Option, Redacted, type Scope } from "effect"
+import { DateTime, Deferred, Duration, Effect, Layer, Option, Redacted, Result, type Scope } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
@@ -24,7 +24,7 @@ import * as DeviceCode from "../oauth/DeviceCode.ts"
 import { LoopbackListener, type PortsTaken } from "../oauth/LoopbackListener.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
 import * as PkceRedirect from "../oauth/PkceRedirect.ts"
-import { granterOf, type Provider } from "../oauth/Provider.ts"
+import type { Provider } from "../oauth/Provider.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
 import * as AccountLockFile from "./AccountLockFile.ts"
@@ -37,6 +37,7 @@ import { CurrentPeer } from "./CurrentPeer.ts"
 import type { LoginInProgress, WaitFailure } from "./LoginInProgress.ts"
 import { Providers } from "./Providers.ts"
 import { Refresher } from "./Refresher.ts"
+import { Revoker } from "./Revoker.ts"
 import { Sessions } from "./Sessions.ts"
 import { orStillGood } from "./StillGood.ts"
 import * as ProvidersFile from "./ProvidersFile.ts"
@@ -52,7 +53,7 @@ const pollPatience = Duration.seconds(15)
 /** How often it is worth asking how a browser login goes; nothing outside this machine is asked. */
 const browserInterval = Duration.seconds(1)
 
-type Begun = Omit<InitiatedLogin, "sessionId" | "expiresIn"> & {
+type Begun = Omit<InitiatedLogin, "sessionId" | "expiresIn" | "notice"> & {
   readonly login: LoginInProgress
   readonly expiresIn?: Duration.Duration
 }
@@ -68,6 +69,7 @@ export const layerNoDeps = Layer.effect(
     const apiKeys = yield* ApiKeys
     const usage = yield* Usage
     const refresher = yield* Refresher
+    const revoker = yield* Revoker
     const client = yield* OAuthClient
     const listener = yield* LoopbackListener
     const random = yield* SecureRandom.SecureRandom
@@ -113,20 +115,21 @@ export const layerNoDeps = Layer.effect(
 
     const begin: { readonly [flow in FlowType]: Begin } = {
       pkce_redirect: Effect.fnUntraced(function* (_, provider, redirectUri) {
-        const { authorizationUrl, redeem } = yield* PkceRedirect.begin(provider, redirectUri)
+        const { authorizationUrl, granter, redeem } = yield* PkceRedirect.begin(provider, redirectUri)
         return {
           flowType: "pkce_redirect",
           authUrl: authorizationUrl,
           device: Option.none(),
           pollInterval: browserInterval,
-          login: { _tag: "pkce_redirect", granter: granterOf(provider), redeem },
+          login: { _tag: "pkce_redirect", granter, redeem },
         }
       }),
 
       device_code: Effect.fnUntraced(function* (account, provider) {
         const login = yield* DeviceCode.begin(provider, config.sessionLifetime)
-        const { activity, expiresIn, granted, interval, userCode, verificationUri, verificationUriComplete } = login
-        const outcome = yield* waitFor(Effect.flatMap(granted, (token) => keep(account, granterOf(provider), token)))
+        const { activity, expiresIn, granted, granter, interval } = login
+        const { userCode, verificationUri, verificationUriComplete } = login
+        const outcome = yield* waitFor(Effect.flatMap(granted, (token) => keep(account, granter, token)))
         return {
           flowType: "device_code",
           authUrl: Option.getOrElse(verificationUriComplete, () => verificationUri),
@@ -138,12 +141,12 @@ export const layerNoDeps = Layer.effect(
       }),
 
       browser_redirect: Effect.fnUntraced(function* (account, provider, redirectUri) {
-        const { activity, authorizationUrl, settle } = yield* BrowserRedirect.begin(
+        const { activity, authorizationUrl, granter, settle } = yield* BrowserRedirect.begin(
           provider,
           config.sessionLifetime,
           redirectUri,
         )
-        const outcome = yield* waitFor(settle((token) => keep(account, granterOf(provider), token)))
+        const outcome = yield* waitFor(settle((token) => keep(account, granter, token)))
         return {
           flowType: "browser_redirect",
           authUrl: authorizationUrl,
@@ -164,8 +167,8 @@ export const layerNoDeps = Layer.effect(
         const provider = yield* providers.get(account.provider)
         // A file that could not be replaced must not cost a person a login.
         yield* accounts.get(account)
-        const { flow = provider.flows[0], redirectUri } = options
-        if (!provider.flows.includes(flow)) {
+        const { flow, redirectUri } = options
+        if (flow !== undefined && !provider.flows.includes(flow)) {
           return yield* InvalidRequest.make({
             detail: `This provider does not offer the flow ${flow}. It offers: ${provider.flows.join(", ")}.`,
           })
@@ -173,20 +176,38 @@ export const layerNoDeps = Layer.effect(
         if (redirectUri !== undefined && !provider.redirectUris.includes(redirectUri)) {
           return yield* InvalidRequest.make({ detail: "This redirect URI is not registered for the provider." })
         }
-        const { begun, session } = yield* sessions
-          .create(
-            { account, peer: yield* CurrentPeer },
-            begin[flow](account, provider, redirectUri).pipe(
-              Effect.provideService(OAuthClient, client),
-              Effect.provideService(LoopbackListener, listener),
-              Effect.provideService(SecureRandom.SecureRandom, random),
+        const peer = yield* CurrentPeer
+        const beginBy = (flow: FlowType) =>
+          sessions
+            .create(
+              { account, peer },
+              begin[flow](account, provider, redirectUri).pipe(
+                Effect.provideService(OAuthClient, client),
+                Effect.provideService(LoopbackListener, listener),
+                Effect.provideService(SecureRandom.SecureRandom, random),
+              ),
+            )
+            .pipe(
+              Effect.catchTag(["ProviderFailure", "PortsTaken"], ({ message }) =>
+                Effect.fail(FlowInitiationFailed.make({ detail: message })),
+              ),
+            )
+        // A port may be taken, or an endpoint closed to this client; what the asker has chosen stays chosen.
+        const [first, ...others] =
+          flow === undefined && redirectUri === undefined ? provider.flows : [flow ?? provider.flows[0]]
+        const { begun, session } = yield* others.reduce(
+          (begin, next) =>
+            Effect.catchTag(begin, "FlowInitiationFailed", (failed) =>
+              Effect.catchTag(beginBy(next), "FlowInitiationFailed", ({ detail }) =>
+                Effect.fail(
+                  detail === failed.detail
+                    ? failed
+                    : FlowInitiationFailed.make({ detail: `${failed.detail} ${detail}` }),
+                ),
+              ),
             ),
-          )
-          .pipe(
-            Effect.catchTag(["ProviderFailure", "PortsTaken"], ({ message }) =>
-              Effect.fail(FlowInitiationFailed.make({ detail: message })),
-            ),
-          )
+          beginBy(first),
+        )
         const now = yield* DateTime.now
         return {
           sessionId: session.id,
@@ -194,6 +215,7 @@ export const layerNoDeps = Layer.effect(
           authUrl: begun.authUrl,
           device: begun.device,
           pollInterval: begun.pollInterval,
+          notice: Option.fromUndefinedOr(provider.notice),
           expiresIn: DateTime.distance(now, session.expiresAt),
         }
       }),
@@ -284,7 +306,18 @@ export const layerNoDeps = Layer.effect(
         )
       }),
 
-      removeToken: accounts.remove,
+      removeToken: Effect.fn("Broker.removeToken")(function* (account) {
+        // What cannot be read cannot be revoked, and can be forgotten all the same.
+        const found = yield* Effect.result(accounts.get(account))
+        const revocation = Result.isFailure(found)
+          ? "failed"
+          : yield* Option.match(found.success, {
+              onNone: () => Effect.succeed("nothing" as const),
+              onSome: (record) => revoker.revoke(account, record),
+            })
+        yield* accounts.remove(account)
+        return revocation
+      }),
 
       listProviders: providers.list,
 
@@ -314,7 +347,7 @@ export const layerNoDeps = Layer.effect(
 export const layerOver = <E, R>(places: Layer.Layer<TokenStore | AccountLock | Providers | ApiKeys, E, R>) =>
   layerNoDeps.pipe(
     Layer.merge(TokensAtHand.layer),
-    Layer.provideMerge(Refresher.layer),
+    Layer.provideMerge([Refresher.layer, Revoker.layer]),
     Layer.provideMerge(Accounts.layer),
     Layer.provide([Sessions.layer, OAuthClient.layer, LoopbackListener.layerNode]),
     Layer.provideMerge(places),

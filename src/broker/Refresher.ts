@@ -170,6 +170,9 @@ export class Refresher extends Context.Service<
           })
 
         const grant = yield* Effect.catchTag(client.beginRefresh(provider), "ProviderFailure", failed(Option.none()))
+        if (!AccountRecord.isGranter(before, grant.granter)) {
+          return yield* RefreshFailed.make({ account, detail: anotherGranter(account) })
+        }
         return yield* Effect.gen(function* () {
           const use = { at: yield* DateTime.now, pid, refreshTokenHash: hash }
           const sent = yield* accounts.update(account, (current) =>
@@ -200,8 +203,7 @@ export class Refresher extends Context.Service<
         if (Option.isSome(good)) return good.value
         if (token.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
         // A refresh token is shown to nobody but who gave it (RFC 9700 section 4.3, RFC 6749 section 10.4).
-        const { grantedBy } = record
-        if (grantedBy !== undefined && !Equal.equals(grantedBy, granterOf(provider))) {
+        if (!AccountRecord.isGranter(record, granterOf(provider))) {
           return yield* RefreshFailed.make({ account, detail: anotherGranter(account) })
         }
         return yield* attempt(account, provider, record, token.refreshToken).pipe(
@@ -268,7 +270,7 @@ const present = (account: AccountKey, found: Option.Option<Record>) =>
   Option.match(found, { onNone: () => TokenNotFound.make({ account }), onSome: Effect.succeed })
 
 const anotherGranter = (account: AccountKey) =>
-  `The provider's record names another server or client than it did at the login, so the refresh token was not sent. Put it back, or log in again with: ${loginCommand(account)}`
+  `The provider's record or metadata names another server or client than it did at the login, so the refresh token was not sent. Put it back, or log in again with: ${loginCommand(account)}`
 
 /** The record of the login that is being refreshed: anything else there now is newer. */
 const unchanged = (account: AccountKey, start: Record) =>

@@ -35,6 +35,7 @@ export const login = Command.make(
     const account = yield* Option.match(input.account, { onNone: () => onlyProvider, onSome: Effect.succeed })
     const flow = Option.map(input.flow, (name): FlowType => flowNames[name])
     const begun = yield* broker.initiate(account, Option.isSome(flow) ? { flow: flow.value } : {})
+    if (Option.isSome(begun.notice)) yield* Console.error(`Note: ${begun.notice.value}`)
     const token = yield* finish(begun, input.noBrowser).pipe(
       Effect.onInterrupt(() =>
         Effect.andThen(Effect.ignore(broker.cancel(begun.sessionId)), Console.error("\nThe login was cancelled.")),

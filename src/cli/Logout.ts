@@ -1,11 +1,20 @@
 /**
- * `logout`: forgets a login on the host.
+ * `logout`: revokes a login at the provider and forgets it on the host.
  */
 import { Console, Effect } from "effect"
 import { Command } from "effect/cli"
 import { Broker } from "../broker/Broker.ts"
 import { printable } from "../domain/RemoteText.ts"
+import type { Revocation } from "../domain/Revocation.ts"
 import { account } from "./AccountArgument.ts"
+
+/** What is known of the other end. */
+const atProvider: { readonly [outcome in Exclude<Revocation, "nothing">]: string } = {
+  revoked: "The provider has revoked it.",
+  not_offered: "The provider was not told: an access token that was handed out is good until it expires.",
+  failed:
+    "The provider could not be told, so the login may be good there still: end it on the provider's page for connected programs.",
+}
 
 export const logout = Command.make(
   "logout",
@@ -13,12 +22,11 @@ export const logout = Command.make(
   Effect.fn("logout")(function* ({ account }) {
     const broker = yield* Broker
     const name = printable(account.toString())
-    const buckets = yield* broker.listBuckets(account.provider)
-    yield* broker.removeToken(account)
+    const revocation = yield* broker.removeToken(account)
     yield* Console.error(
-      buckets.includes(account.bucket)
-        ? `Logged out of ${name}. The provider was not told: an access token that was handed out is good until it expires.`
-        : `Nobody was logged in as ${name}; nothing changed. See the logins with: tokenkeep status`,
+      revocation === "nothing"
+        ? `Nobody was logged in as ${name}; nothing changed. See the logins with: tokenkeep status`
+        : `Logged out of ${name}: it is forgotten here. ${atProvider[revocation]}`,
     )
   }),
 ).pipe(Command.withDescription("Forget a login"), Command.withExamples([{ command: "tokenkeep logout example:work" }]))

@@ -25,6 +25,7 @@ import {
   SessionUsed,
   TokenNotFound,
 } from "../domain/Errors.ts"
+import type { Revocation } from "../domain/Revocation.ts"
 import { isFresh, type PublicToken } from "../domain/Token.ts"
 import * as Protocol from "../server/Protocol.ts"
 import * as Ask from "./Ask.ts"
@@ -107,7 +108,7 @@ export const layer = (options: HostConnection.Options): Layer.Layer<Broker> =>
         saveToken: (account, token) =>
           ask<void, never>("save_token", { ...named(account), token: Protocol.encodeToken(token) }, nothing, {}),
 
-        removeToken: (account) => ask<void, never>("remove_token", named(account), nothing, {}),
+        removeToken: (account) => ask<Revocation, never>("logout", named(account), Protocol.decodeRevocation, {}),
 
         listProviders: ask<ReadonlyArray<string>, never>(
           "list_providers",

@@ -98,6 +98,15 @@ export const fromLogin = (token: StoredToken, since: DateTime.Utc, grantedBy?: G
   history: unused,
 })
 
+/** Whether that is who gave the record's token, as far as both are known; who is not may not be shown it. */
+export const isGranter = ({ grantedBy }: AccountRecord, granter: Granter): boolean =>
+  grantedBy === undefined ||
+  (grantedBy.server === granter.server &&
+    grantedBy.clientId === granter.clientId &&
+    (grantedBy.tokenEndpoint === undefined ||
+      granter.tokenEndpoint === undefined ||
+      grantedBy.tokenEndpoint === granter.tokenEndpoint))
+
 /** Whether both hold the same refresh token: then one is a later state of the other. */
 export const isSameLogin = (one: AccountRecord, other: AccountRecord): boolean =>
   Equal.equals(one.token.refreshToken, other.token.refreshToken)

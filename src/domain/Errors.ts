@@ -60,7 +60,10 @@ export class AuthorizationPending extends Schema.TaggedError<AuthorizationPendin
 }
 
 /** As {@link AuthorizationPending}, and the interval grows by five seconds for good. */
-export class SlowDown extends Schema.TaggedError<SlowDown>()("SlowDown", {}) {
+export class SlowDown extends Schema.TaggedError<SlowDown>()("SlowDown", {
+  /** The new interval, if the provider names one. */
+  interval: Schema.optionalKey(Schema.Duration),
+}) {
   override get message(): string {
     return "The provider asks to be polled less often. Add five seconds to the interval."
   }

@@ -8,6 +8,7 @@
 import { Clock, Deferred, Duration, Effect, Exit, Queue, Redacted, Result } from "effect"
 import { Base64Url } from "effect/encoding"
 import { SecureRandom } from "effect/crypto"
+import type { Granter } from "../domain/AccountRecord.ts"
 import type { StoredToken } from "../domain/Token.ts"
 import { type Activity, makeActivity } from "./Activity.ts"
 import type { Outcome } from "./CallbackPage.ts"
@@ -20,6 +21,7 @@ import { ProviderFailure } from "./ProviderFailure.ts"
 /** A browser login, begun. */
 export interface BrowserLogin {
   readonly _tag: "browser_redirect"
+  readonly granter: Granter
   readonly authorizationUrl: string
   readonly activity: Activity
   /** Waits for the answer, exchanges it, hands the token to `keep`, and tells the person in the browser how it went. */
@@ -138,6 +140,7 @@ export const begin = Effect.fn("BrowserRedirect.begin")(function* (
 
   const login: BrowserLogin = {
     _tag: "browser_redirect",
+    granter: grant.granter,
     authorizationUrl: grant.authorizationUrl,
     activity,
     settle: Effect.fnUntraced(function* (keep) {

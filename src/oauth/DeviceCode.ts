@@ -2,6 +2,7 @@
  * The device flow (RFC 8628): show a code, and ask the provider until the person has entered it elsewhere.
  */
 import { Cause, Clock, Duration, Effect, Option, Ref, Schedule } from "effect"
+import type { Granter } from "../domain/AccountRecord.ts"
 import type { AuthorizationPending, SlowDown } from "../domain/Errors.ts"
 import type { StoredToken } from "../domain/Token.ts"
 import { type Activity, makeActivity } from "./Activity.ts"
@@ -13,6 +14,7 @@ import type { ProviderFailure } from "./ProviderFailure.ts"
 /** A device login, begun. */
 export interface DeviceLogin {
   readonly _tag: "device_code"
+  readonly granter: Granter
   readonly userCode: string
   readonly verificationUri: string
   readonly verificationUriComplete: Option.Option<string>
@@ -57,7 +59,10 @@ const pollSchedule = (interval: Ref.Ref<Duration.Duration>, expiresAt: number) =
         now,
       }: Schedule.InputMetadata<PollError>): Effect.fn.Return<[number, Duration.Duration], Cause.Done<number>> {
         if (!isNotYet(input)) return yield* Cause.done(troubles)
-        if (input._tag === "SlowDown") yield* Ref.update(interval, Duration.sum(slowDownBy))
+        if (input._tag === "SlowDown") {
+          const { interval: asked = Duration.zero } = input
+          yield* Ref.update(interval, (known) => Duration.max(Duration.sum(known, slowDownBy), asked))
+        }
         troubles = input._tag === "ProviderFailure" ? troubles + 1 : 0
         const current = yield* Ref.get(interval)
         const patient = Duration.max(current, Duration.min(Duration.times(current, 2 ** troubles), longestBackOff))
@@ -93,6 +98,7 @@ export const begin = Effect.fn("DeviceCode.begin")(function* (provider: Provider
   const expiresIn = Duration.min(grant.expiresIn, lifetime)
   const login: DeviceLogin = {
     _tag: "device_code",
+    granter: grant.granter,
     userCode: grant.userCode,
     verificationUri: grant.verificationUri,
     verificationUriComplete: grant.verificationUriComplete,

@@ -49,7 +49,7 @@ export class Metadata extends Context.Service<
 export const endpoint = (
   provider: Provider,
   server: oauth.AuthorizationServer,
-  name: "authorization_endpoint" | "token_endpoint" | "device_authorization_endpoint",
+  name: "authorization_endpoint" | "token_endpoint" | "device_authorization_endpoint" | "revocation_endpoint",
 ): Effect.Effect<URL, ProviderFailure> => {
   const declared = server[name]
   if (declared === undefined) return misconfigured(provider, `it has no ${name.replaceAll("_", " ")}`)
@@ -70,6 +70,7 @@ const fromRecord = (provider: Provider, endpoints: NonNullable<Provider["endpoin
   token_endpoint: endpoints.token,
   ...(endpoints.authorization !== undefined && { authorization_endpoint: endpoints.authorization }),
   ...(endpoints.deviceAuthorization !== undefined && { device_authorization_endpoint: endpoints.deviceAuthorization }),
+  ...(endpoints.revocation !== undefined && { revocation_endpoint: endpoints.revocation }),
 })
 
 const discover = Effect.fnUntraced(function* (fetch: ProviderFetch["Service"], provider: Provider, issuer: string) {

@@ -7,19 +7,22 @@
 import { Context, DateTime, Duration, Effect, Layer, Option, Redacted } from "effect"
 import * as oauth from "oauth4webapi"
 import { AuthorizationPending, SlowDown } from "../domain/Errors.ts"
+import type { Granter } from "../domain/AccountRecord.ts"
 import { printable } from "../domain/RemoteText.ts"
 import type { RefreshedToken, StoredToken } from "../domain/Token.ts"
 import { CallbackRejected, GrantDenied, GrantExpired } from "./GrantFailure.ts"
 import { endpoint, Metadata } from "./Metadata.ts"
-import type { Provider } from "./Provider.ts"
-import { type Answer, type JsonObject, ProviderFetch } from "./ProviderFetch.ts"
-import { classify, ProviderFailure } from "./ProviderFailure.ts"
-import { deviceShape, tokenFrom, tokenShape, toStored } from "./ResponseShape.ts"
-import { retryAfter } from "./RetryAfter.ts"
+import { granterOf, type Provider } from "./Provider.ts"
+import * as ProviderCall from "./ProviderCall.ts"
+import type { Reply } from "./ProviderCall.ts"
+import { type JsonObject, ProviderFetch } from "./ProviderFetch.ts"
+import { ProviderFailure } from "./ProviderFailure.ts"
+import { askedInterval, deviceShape, tokenFrom, tokenShape, toStored } from "./ResponseShape.ts"
 import * as SecureUrl from "./SecureUrl.ts"
 
 /** An authorization code grant with PKCE, begun (RFC 6749 section 4.1, RFC 7636 with S256). */
 export interface CodeGrant {
+  readonly granter: Granter
   /** For the person's browser. Carries the state and the challenge, not the verifier. */
   readonly authorizationUrl: string
   /** 256 bits that come back with the answer. */
@@ -34,6 +37,7 @@ export interface CodeGrant {
 
 /** A device grant, begun (RFC 8628). */
 export interface DeviceGrant {
+  readonly granter: Granter
   readonly userCode: string
   readonly verificationUri: string
   readonly verificationUriComplete: Option.Option<string>
@@ -49,8 +53,20 @@ export interface DeviceGrant {
 
 /** A refresh, begun: where to send it is known, and nothing has been sent (RFC 6749 section 6). */
 export interface RefreshGrant {
+  /** Who will be shown the refresh token. */
+  readonly granter: Granter
   /** Sends the refresh token, once. */
   readonly redeem: (refreshToken: Redacted.Redacted) => Effect.Effect<RefreshedToken, ProviderFailure>
+}
+
+/** RFC 7009 section 2.1. */
+export type TokenKind = "refresh_token" | "access_token"
+
+/** A revocation, begun: nothing has been sent (RFC 7009). */
+export interface RevocationGrant {
+  readonly granter: Granter
+  /** Makes a token worthless. A token that is worthless already is no error. */
+  readonly revoke: (token: Redacted.Redacted, kind: TokenKind) => Effect.Effect<void, ProviderFailure>
 }
 
 /** RFC 8628 section 3.5: "If no value is provided, clients MUST use 5 as the default." */
@@ -63,6 +79,8 @@ export class OAuthClient extends Context.Service<
     readonly beginCode: (provider: Provider, redirectUri: string) => Effect.Effect<CodeGrant, ProviderFailure>
     readonly beginDevice: (provider: Provider) => Effect.Effect<DeviceGrant, ProviderFailure>
     readonly beginRefresh: (provider: Provider) => Effect.Effect<RefreshGrant, ProviderFailure>
+    /** None if the provider has no endpoint for it. */
+    readonly beginRevocation: (provider: Provider) => Effect.Effect<Option.Option<RevocationGrant>, ProviderFailure>
   }
 >()("tokenkeep/oauth/OAuthClient") {
   static readonly layerNoDeps = Layer.effect(
@@ -71,29 +89,15 @@ export class OAuthClient extends Context.Service<
       const metadata = yield* Metadata
       const fetch = yield* ProviderFetch
 
-      /** Builds a request with oauth4webapi and sends it. */
-      const ask = Effect.fnUntraced(function* (
-        provider: Provider,
-        build: (options: oauth.TokenEndpointRequestOptions) => Promise<unknown>,
-      ) {
-        const [url, init] = yield* Effect.tryPromise({
-          try: () => capture(build),
-          catch: () => ProviderFailure.misconfigured(provider.name, "its metadata and its record do not go together"),
-        })
-        return yield* fetch
-          .send(url, init)
-          .pipe(Effect.mapError(({ what }) => ProviderFailure.transient(provider.name, what)))
-      })
-
       /** The token in an answer of the token endpoint. */
       const tokenOf = Effect.fnUntraced(function* (
         provider: Provider,
-        answer: Answer,
+        reply: Reply,
         process: (response: Response) => Promise<oauth.TokenEndpointResponse>,
       ) {
-        yield* checked(provider, answer)
+        const answer = yield* successOf(provider, reply)
         const receivedAt = yield* DateTime.now
-        const { body, idToken, tokenType } = tokenShape(bodyOf(answer))
+        const { body, idToken, tokenType } = tokenShape(answer, provider.expiry, receivedAt)
         const token = yield* Effect.tryPromise({
           try: () => process(Response.json(body)),
           catch: () => ProviderFailure.transient(provider.name, "malformed-answer"),
@@ -105,22 +109,30 @@ export class OAuthClient extends Context.Service<
         beginCode: Effect.fn("OAuthClient.beginCode")(function* (provider, redirectUri) {
           const server = yield* metadata.of(provider)
           const authorization = yield* endpoint(provider, server, "authorization_endpoint")
-          yield* endpoint(provider, server, "token_endpoint")
+          const tokenEndpoint = yield* endpoint(provider, server, "token_endpoint")
           const { auth, client } = yield* identify(provider, server)
-          const verifier = oauth.generateRandomCodeVerifier()
+          const call = ProviderCall.make(fetch, provider)
+          const verifier = provider.pkce === "none" ? oauth.nopkce : oauth.generateRandomCodeVerifier()
           const state = oauth.generateRandomState()
-          const challenge = yield* Effect.promise(() => oauth.calculatePKCECodeChallenge(verifier))
           authorization.searchParams.set("response_type", "code")
           authorization.searchParams.set("client_id", provider.clientId)
           authorization.searchParams.set("redirect_uri", redirectUri)
           authorization.searchParams.set("state", state)
-          authorization.searchParams.set("code_challenge", challenge)
-          authorization.searchParams.set("code_challenge_method", "S256")
+          if (typeof verifier === "string") {
+            for (const [name, value] of Object.entries(yield* challengeOf(verifier))) {
+              authorization.searchParams.set(name, value)
+            }
+          }
           if (provider.scopes.length > 0) authorization.searchParams.set("scope", provider.scopes.join(" "))
           // OpenID Connect Core section 11: offline access needs the person's consent to be asked for.
           if (provider.scopes.includes("offline_access")) authorization.searchParams.set("prompt", "consent")
+          if (provider.resource !== undefined) authorization.searchParams.set("resource", provider.resource)
+          for (const [name, value] of Object.entries(provider.authorizationParameters ?? {})) {
+            authorization.searchParams.set(name, value)
+          }
 
           return {
+            granter: granterOf(provider, tokenEndpoint.href),
             authorizationUrl: authorization.href,
             state: Redacted.make(state),
             issuer: server.issuer,
@@ -132,10 +144,13 @@ export class OAuthClient extends Context.Service<
                 catch: (error) => rejection(error, callback, state),
               })
               if (!validated.has("code")) return yield* new CallbackRejected({ what: "no code" })
-              const answer = yield* ask(provider, (options) =>
-                oauth.authorizationCodeGrantRequest(server, client, auth, validated, redirectUri, verifier, options),
+              const reply = yield* call(
+                "exchange",
+                (options) =>
+                  oauth.authorizationCodeGrantRequest(server, client, auth, validated, redirectUri, verifier, options),
+                provider.stateInExchange === true ? { state } : {},
               )
-              const token = yield* tokenOf(provider, answer, (response) =>
+              const token = yield* tokenOf(provider, reply, (response) =>
                 oauth.processAuthorizationCodeResponse(server, client, response),
               )
               return toStored(provider, token)
@@ -146,19 +161,35 @@ export class OAuthClient extends Context.Service<
         beginDevice: Effect.fn("OAuthClient.beginDevice")(function* (provider) {
           const server = yield* metadata.of(provider)
           yield* endpoint(provider, server, "device_authorization_endpoint")
-          yield* endpoint(provider, server, "token_endpoint")
+          const tokenEndpoint = yield* endpoint(provider, server, "token_endpoint")
           const { auth, client } = yield* identify(provider, server)
-          const parameters = { scope: provider.scopes.join(" ") }
-          const answer = yield* ask(provider, (options) =>
-            oauth.deviceAuthorizationRequest(server, client, auth, parameters, options),
+          const call = ProviderCall.make(fetch, provider)
+          const verifier = provider.device?.pkce === "S256" ? oauth.generateRandomCodeVerifier() : undefined
+          const parameters = provider.scopes.length > 0 ? { scope: provider.scopes.join(" ") } : {}
+          const reply = yield* call(
+            "device",
+            (options) => oauth.deviceAuthorizationRequest(server, client, auth, parameters, options),
+            verifier === undefined ? {} : yield* challengeOf(verifier),
           )
-          yield* checked(provider, answer)
+          const shaped = deviceShape(yield* successOf(provider, reply), provider.device ?? {})
           const malformed = ProviderFailure.transient(provider.name, "malformed-answer")
           const device = yield* Effect.tryPromise({
-            try: () =>
-              oauth.processDeviceAuthorizationResponse(server, client, Response.json(deviceShape(bodyOf(answer)))),
+            try: () => oauth.processDeviceAuthorizationResponse(server, client, Response.json(shaped)),
             catch: () => malformed,
           })
+
+          /** The provider has made the verifier itself, and a poll brings it, with a code, instead of a token. */
+          const exchangeServerMade = Effect.fnUntraced(function* (reply: Reply) {
+            const body = yield* successOf(provider, reply)
+            const redirectUri = provider.device?.redirectUri
+            const { authorization_code: code, code_verifier: made } = body
+            if (typeof code !== "string" || typeof made !== "string" || redirectUri === undefined) return reply
+            const grant = { code, redirect_uri: redirectUri, code_verifier: made }
+            return yield* call("exchange", (options) =>
+              oauth.genericTokenEndpointRequest(server, client, auth, "authorization_code", grant, options),
+            )
+          })
+
           const verificationUri = SecureUrl.parse(device.verification_uri)
           if (Option.isNone(verificationUri)) return yield* malformed
           return {
@@ -170,16 +201,21 @@ export class OAuthClient extends Context.Service<
             ),
             interval: device.interval === undefined ? defaultInterval : Duration.seconds(device.interval),
             expiresIn: Duration.seconds(device.expires_in),
+            granter: granterOf(provider, tokenEndpoint.href),
             poll: Effect.gen(function* () {
-              const answer = yield* ask(provider, (options) =>
-                oauth.deviceCodeGrantRequest(server, client, auth, device.device_code, options),
+              const reply = yield* call(
+                "poll",
+                (options) => oauth.deviceCodeGrantRequest(server, client, auth, device.device_code, options),
+                verifier === undefined ? {} : { code_verifier: verifier },
               )
-              const code = Option.getOrUndefined(errorCode(answer))
-              if (code === "authorization_pending") return yield* AuthorizationPending.make({})
-              if (code === "slow_down") return yield* SlowDown.make({})
-              if (code === "access_denied") return yield* new GrantDenied()
-              if (code === "expired_token") return yield* new GrantExpired()
-              const token = yield* tokenOf(provider, answer, (response) =>
+              if (reply._tag === "Refusal") {
+                if (reply.means === "pending") return yield* AuthorizationPending.make({})
+                if (reply.means === "slow_down") return yield* SlowDown.make(askedInterval(Redacted.value(reply.body)))
+                if (reply.means === "denied") return yield* new GrantDenied()
+                if (reply.means === "expired") return yield* new GrantExpired()
+              }
+              const granted = provider.device?.pkce === "server-made" ? yield* exchangeServerMade(reply) : reply
+              const token = yield* tokenOf(provider, granted, (response) =>
                 oauth.processDeviceCodeResponse(server, client, response),
               )
               return toStored(provider, token)
@@ -189,18 +225,40 @@ export class OAuthClient extends Context.Service<
 
         beginRefresh: Effect.fn("OAuthClient.beginRefresh")(function* (provider) {
           const server = yield* metadata.of(provider)
-          yield* endpoint(provider, server, "token_endpoint")
+          const tokenEndpoint = yield* endpoint(provider, server, "token_endpoint")
           const { auth, client } = yield* identify(provider, server)
+          const call = ProviderCall.make(fetch, provider)
           return {
+            granter: granterOf(provider, tokenEndpoint.href),
             redeem: Effect.fn("RefreshGrant.redeem")(function* (refreshToken) {
-              const answer = yield* ask(provider, (options) =>
+              const reply = yield* call("refresh", (options) =>
                 oauth.refreshTokenGrantRequest(server, client, auth, Redacted.value(refreshToken), options),
               )
-              return yield* tokenOf(provider, answer, (response) =>
+              return yield* tokenOf(provider, reply, (response) =>
                 oauth.processRefreshTokenResponse(server, client, response),
               )
             }),
           }
+        }),
+
+        beginRevocation: Effect.fn("OAuthClient.beginRevocation")(function* (provider) {
+          const server = yield* metadata.of(provider)
+          if (server.revocation_endpoint === undefined) return Option.none()
+          yield* endpoint(provider, server, "revocation_endpoint")
+          const tokenEndpoint = yield* endpoint(provider, server, "token_endpoint")
+          const { auth, client } = yield* identify(provider, server)
+          const call = ProviderCall.make(fetch, provider)
+          return Option.some({
+            granter: granterOf(provider, tokenEndpoint.href),
+            revoke: Effect.fn("RevocationGrant.revoke")(function* (token: Redacted.Redacted, kind: TokenKind) {
+              const reply = yield* call(
+                "revoke",
+                (options) => oauth.revocationRequest(server, client, auth, Redacted.value(token), options),
+                { token_type_hint: kind },
+              )
+              yield* successOf(provider, reply)
+            }),
+          })
         }),
       })
     }),
@@ -209,12 +267,15 @@ export class OAuthClient extends Context.Service<
   static readonly layer = this.layerNoDeps.pipe(Layer.provide(Metadata.layerNoDeps), Layer.provide(ProviderFetch.layer))
 }
 
-/** Who we are to the provider (RFC 6749 section 2.3). Basic unless the metadata lists only other methods. */
+/** Who we are to the provider (RFC 6749 section 2.3). Basic, unless its record or metadata says otherwise. */
 const identify = (provider: Provider, server: oauth.AuthorizationServer) =>
   Effect.try({
     try: () => {
       const methods: unknown = server.token_endpoint_auth_methods_supported
-      const basic = !Array.isArray(methods) || methods.includes("client_secret_basic")
+      const basic =
+        provider.clientAuthentication === undefined
+          ? !Array.isArray(methods) || methods.includes("client_secret_basic")
+          : provider.clientAuthentication === "basic"
       const auth = Option.match(provider.secret, {
         onNone: () => oauth.None(),
         onSome: (secret) => (basic ? oauth.ClientSecretBasic : oauth.ClientSecretPost)(Redacted.value(secret)),
@@ -224,45 +285,16 @@ const identify = (provider: Provider, server: oauth.AuthorizationServer) =>
     catch: () => ProviderFailure.misconfigured(provider.name, "its client id or secret is empty"),
   })
 
-/** The request that `build` would have sent. Endpoints were checked before, also against plain http. */
-const capture = (
-  build: (options: oauth.TokenEndpointRequestOptions) => Promise<unknown>,
-): Promise<readonly [url: string, init: RequestInit]> => {
-  const { promise, resolve } = Promise.withResolvers<readonly [string, RequestInit]>()
-  const built = build({
-    [oauth.allowInsecureRequests]: true,
-    [oauth.customFetch]: (url, { body, headers, method }) => {
-      resolve([url, { body, headers, method }])
-      return Promise.resolve(Response.json({}))
-    },
-  })
-  return built.then(() => promise)
-}
+const challengeOf = (verifier: string) =>
+  Effect.map(
+    Effect.promise(() => oauth.calculatePKCECodeChallenge(verifier)),
+    (challenge) => ({ code_challenge: challenge, code_challenge_method: "S256" }),
+  )
 
-const bodyOf = (answer: Answer): JsonObject => Option.match(answer.json, { onNone: () => ({}), onSome: Redacted.value })
-
-const errorCode = (answer: Answer): Option.Option<string> => {
-  const code = bodyOf(answer)["error"]
-  return typeof code === "string" && code !== "" ? Option.some(code) : Option.none()
-}
-
-const failure = Effect.fnUntraced(function* (
-  provider: Provider,
-  { headers, status }: Answer,
-  code: Option.Option<string>,
-) {
-  const wait = retryAfter(headers, yield* DateTime.now)
-  const reason = classify(status, Option.getOrUndefined(code), wait)
-  return yield* new ProviderFailure({ provider: provider.name, reason })
-})
-
-/** Vendors have answered 200 with an error in the body; beside a token it means nothing. */
-const checked = Effect.fnUntraced(function* (provider: Provider, answer: Answer) {
-  const code = "access_token" in bodyOf(answer) ? Option.none() : errorCode(answer)
-  const isSuccess = answer.status >= 200 && answer.status < 300
-  if (isSuccess && Option.isNone(code)) return
-  return yield* failure(provider, isSuccess ? { ...answer, status: 400 } : answer, code)
-})
+const successOf = (provider: Provider, reply: Reply): Effect.Effect<JsonObject, ProviderFailure> =>
+  reply._tag === "Success"
+    ? Effect.succeed(Redacted.value(reply.body))
+    : Effect.fail(ProviderCall.failureOf(provider, reply.means))
 
 const rejection = (error: unknown, callback: URLSearchParams, state: string): CallbackRejected | GrantDenied => {
   if (error instanceof oauth.AuthorizationResponseError) {

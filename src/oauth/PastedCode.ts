@@ -2,6 +2,7 @@
  * What a person pastes after granting access: a bare code, `code#state`, a query string, or the whole redirect URL.
  */
 import { Redacted } from "effect"
+import type { ProviderRecord } from "./ProviderRecord.ts"
 
 /** What was pasted. A bare text does not say where it came from, so less of it can be checked. */
 export interface Pasted {
@@ -13,7 +14,7 @@ export interface Pasted {
 const isResponse = (parameters: URLSearchParams): boolean => parameters.has("code") || parameters.has("error")
 
 /** The parameters of an authorization response in pasted text. Pasting nothing gives none. */
-export const parse = (pasted: Redacted.Redacted): Pasted => {
+export const parse = (pasted: Redacted.Redacted, form: ProviderRecord["pasted"] = "code#state"): Pasted => {
   const text = Redacted.value(pasted).trim()
   // The URL parser knows best where a query ends and a fragment begins, also for an address that has lost its scheme.
   const hasAnswer = /(^|[?&#])(code|error)=/.test(text)
@@ -23,7 +24,7 @@ export const parse = (pasted: Redacted.Redacted): Pasted => {
     const fragment = new URLSearchParams(url.hash.slice(1))
     return { parameters: isResponse(url.searchParams) ? url.searchParams : fragment, isBare: false }
   }
-  const [code = "", state = ""] = text.split("#")
+  const [code = "", state = ""] = form === "code" ? [text] : text.split("#")
   const parameters = new URLSearchParams({ ...(code !== "" && { code }), ...(state !== "" && { state }) })
   return { parameters, isBare: code !== "" }
 }

@@ -2,6 +2,7 @@
  * The flow for a person who carries the answer over by hand: open a URL, grant access, paste what comes back.
  */
 import { Effect, Redacted } from "effect"
+import type { Granter } from "../domain/AccountRecord.ts"
 import type { CallbackRejected, GrantDenied } from "./GrantFailure.ts"
 import { OAuthClient } from "./OAuthClient.ts"
 import * as PastedCode from "./PastedCode.ts"
@@ -12,6 +13,7 @@ import type { StoredToken } from "../domain/Token.ts"
 /** A paste login, begun. */
 export interface PasteLogin {
   readonly _tag: "pkce_redirect"
+  readonly granter: Granter
   readonly authorizationUrl: string
   /** Exchanges what the person pasted. A state in it is checked, and so is an issuer. */
   readonly redeem: (
@@ -30,9 +32,10 @@ export const begin = Effect.fn("PkceRedirect.begin")(function* (provider: Provid
   const grant = yield* client.beginCode(provider, chosen)
   const login: PasteLogin = {
     _tag: "pkce_redirect",
+    granter: grant.granter,
     authorizationUrl: grant.authorizationUrl,
     redeem: (pasted) => {
-      const { isBare, parameters } = PastedCode.parse(pasted)
+      const { isBare, parameters } = PastedCode.parse(pasted, provider.pasted)
       if (isBare) {
         // What cannot be in the text cannot be checked; PKCE still ties the code to this login.
         if (!parameters.has("state")) parameters.set("state", Redacted.value(grant.state))

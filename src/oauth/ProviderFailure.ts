@@ -86,11 +86,24 @@ const reloginCodes = new Set([
   "consent_required",
 ])
 
+/** RFC 6749 section 5.2, RFC 8628 section 3.5, RFC 7009 section 2.2.1 and RFC 8707 section 2: who answers so is in place. */
+const protocolCodes = new Set([
+  "invalid_request",
+  "invalid_client",
+  "unauthorized_client",
+  "unsupported_grant_type",
+  "invalid_scope",
+  "access_denied",
+  "expired_token",
+  "unsupported_token_type",
+  "invalid_target",
+])
+
 /** An error code is shown only if it has the form of one (RFC 6749 appendix A.7 allows far more than any uses). */
-const shown = (code: string | undefined): Option.Option<string> =>
+export const shown = (code: string | undefined): Option.Option<string> =>
   Option.fromUndefinedOr(code).pipe(Option.filter((text) => /^[A-Za-z0-9_.-]{1,64}$/.test(text)))
 
-/** Classifies an answer that is not a success. `code` is the `error` member of its body, if it has one. */
+/** Classifies an answer that is not a success. `code` is the error code in its body, if it has one. */
 export const classify = (
   status: number,
   code: string | undefined,
@@ -103,11 +116,10 @@ export const classify = (
   if (code !== undefined) {
     if (reloginCodes.has(code)) return Reason.ReloginNeeded()
     if (code === "temporarily_unavailable" || code === "server_error") return Reason.Transient({ what: "server-error" })
-    return Reason.NotEntitled({ code: shown(code) })
   }
-  if ((status >= 300 && status < 400) || status === 404 || status === 405 || status === 410) {
-    return Reason.EndpointMoved({ status })
-  }
+  const isElsewhere = (status >= 300 && status < 400) || status === 404 || status === 405 || status === 410
+  if (isElsewhere && (code === undefined || !protocolCodes.has(code))) return Reason.EndpointMoved({ status })
+  if (code !== undefined) return Reason.NotEntitled({ code: shown(code) })
   if (status >= 400) return Reason.NotEntitled({ code: Option.none() })
   return Reason.Transient({ what: "malformed-answer" })
 }

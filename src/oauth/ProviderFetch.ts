@@ -4,11 +4,15 @@
  * The answer is read whole before anybody looks at it, so that the limits hold for the body too.
  */
 import { Context, Data, Effect, Layer, Option, Predicate, Redacted, Result, Schema } from "effect"
+import { version } from "../version.ts"
 
 /** What JSON calls an object. */
 export type JsonObject = { readonly [name: string]: unknown }
 
-/** An answer, read whole. `json` is the body, if it is a JSON object; there may be tokens in it. */
+/**
+ * An answer, read whole. `json` is the body, if it is a JSON object, or a form as GitHub's token endpoint writes it; there
+ * may be tokens in it.
+ */
 export interface Answer {
   readonly status: number
   readonly headers: Headers
@@ -54,15 +58,19 @@ export class ProviderFetch extends Context.Service<
             Effect.acquireUseRelease(
               Effect.sync(() => new AbortController()),
               Effect.fnUntraced(function* ({ signal }) {
+                const headers = new Headers(init.headers)
+                if (!headers.has("user-agent")) headers.set("user-agent", `tokenkeep/${version}`)
                 const response = yield* Effect.tryPromise({
-                  try: () => fetch(url, { ...init, redirect: "manual", signal }),
+                  try: () => fetch(url, { ...init, headers, redirect: "manual", signal }),
                   catch: (error) => new FetchFailure({ what: wasNeverSent(error) ? "unreachable" : "connection-lost" }),
                 })
                 const text = yield* readBody(response)
                 return {
                   status: response.status,
                   headers: response.headers,
-                  json: Option.map(parse(text), (json) => Redacted.make(json)),
+                  json: Option.map(isForm(response) ? Option.some(parseForm(text)) : parse(text), (json) =>
+                    Redacted.make(json),
+                  ),
                 }
               }),
               // Ends the connection also while the body is still coming; after that it changes nothing.
@@ -86,6 +94,11 @@ const decodeCause = Schema.decodeUnknownOption(Schema.Struct({ cause: Schema.Str
 
 const wasNeverSent = (error: unknown): boolean =>
   Option.exists(decodeCause(error), ({ cause }) => neverSent.test(cause.code))
+
+const isForm = ({ headers }: Response): boolean =>
+  /^application\/x-www-form-urlencoded\b/i.test(headers.get("content-type") ?? "")
+
+const parseForm = (text: string): JsonObject => Object.fromEntries(new URLSearchParams(text))
 
 const parse = (text: string): Option.Option<JsonObject> =>
   Option.getSuccess(Result.try((): unknown => JSON.parse(text))).pipe(Option.filter(isJsonObject))

@@ -4,11 +4,13 @@
  * Vendors depart from the RFCs in small ways. Where it is clear what is meant it is taken, because the answer to a
  * refresh may be the only copy of a new refresh token.
  */
-import { DateTime, Duration, Redacted, Schema } from "effect"
+import { DateTime, Duration, Option, Redacted, Schema } from "effect"
 import type { TokenEndpointResponse } from "oauth4webapi"
 import type { StoredToken } from "../domain/Token.ts"
+import { claimsOf } from "./JwtClaims.ts"
 import type { Provider } from "./Provider.ts"
 import type { JsonObject } from "./ProviderFetch.ts"
+import type { ProviderRecord } from "./ProviderRecord.ts"
 
 const numberIn = (value: unknown): number | undefined => {
   const number = typeof value === "string" ? Number.parseFloat(value) : value
@@ -24,8 +26,9 @@ const isStrings = Schema.is(Schema.Array(Schema.String))
  * Set aside are the ID token, unverified, because nobody here relies on what it claims, and the type, because vendors
  * have called their bearer tokens many things.
  */
-export const tokenShape = ({ expires_in, id_token, refresh_token, scope, token_type, ...rest }: JsonObject) => {
-  const seconds = numberIn(expires_in)
+export const tokenShape = (answer: JsonObject, expiry: ProviderRecord["expiry"], receivedAt: DateTime.Utc) => {
+  const { expires_in, id_token, refresh_token, scope, token_type, ...rest } = answer
+  const seconds = lifetimeOf(answer, expiry, receivedAt) ?? numberIn(expires_in)
   const scopes = isStrings(scope) ? scope.join(" ") : scope
   return {
     idToken: id_token,
@@ -40,20 +43,43 @@ export const tokenShape = ({ expires_in, id_token, refresh_token, scope, token_t
   }
 }
 
+/** For how many seconds the access token is good, by what the provider's record says to look at. */
+const lifetimeOf = (answer: JsonObject, expiry: ProviderRecord["expiry"], receivedAt: DateTime.Utc) => {
+  if (expiry === "refresh_in") return numberIn(answer["refresh_in"])
+  if (expiry !== "jwt" || typeof answer["access_token"] !== "string") return undefined
+  const claims = Option.getOrElse(claimsOf(answer["access_token"]), (): JsonObject => ({}))
+  const [expires, issued] = [numberIn(claims["exp"]), numberIn(claims["iat"])]
+  if (expires === undefined) return undefined
+  // A token that is issued in the future was issued now, by a clock that is ahead of ours.
+  return expires - Math.max(DateTime.toEpochMillis(receivedAt) / 1000, issued ?? 0)
+}
+
 /** How long a device code is believed to live if the answer does not say so, as it must, in seconds. */
 const defaultDeviceLifetime = 600
 
 /** The body as RFC 8628 section 3.2 wants it. Never polled more than once a second, whatever it says. */
-export const deviceShape = ({ expires_in, interval, verification_uri_complete, ...rest }: JsonObject) => {
-  const seconds = numberIn(interval)
+export const deviceShape = (
+  { expires_in, interval, verification_uri, verification_uri_complete, verification_url, ...rest }: JsonObject,
+  departure: NonNullable<ProviderRecord["device"]>,
+) => {
+  const asked = numberIn(interval)
+  const seconds = asked !== undefined && asked > 0 ? asked : departure.interval
   const lifetime = numberIn(expires_in)
   return {
     ...rest,
-    expires_in: lifetime !== undefined && lifetime > 0 ? lifetime : defaultDeviceLifetime,
+    // Google wrote it so before there was an RFC.
+    verification_uri: verification_uri ?? verification_url ?? departure.verificationUri,
+    expires_in: lifetime !== undefined && lifetime > 0 ? lifetime : (departure.lifetime ?? defaultDeviceLifetime),
     ...(seconds !== undefined && seconds > 0 && { interval: Math.max(1, seconds) }),
     ...(typeof verification_uri_complete === "string" &&
       verification_uri_complete !== "" && { verification_uri_complete }),
   }
+}
+
+/** The new interval that comes with a `slow_down` of GitHub's. */
+export const askedInterval = ({ interval }: JsonObject): { readonly interval?: Duration.Duration } => {
+  const seconds = numberIn(interval)
+  return seconds !== undefined && seconds > 0 ? { interval: Duration.seconds(Math.min(seconds, 300)) } : {}
 }
 
 /** Ten years: beyond any real lifetime, and far from where dates overflow. */

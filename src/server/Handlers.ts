@@ -15,6 +15,7 @@ import type { Permission, Wish } from "../domain/Grant.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { FlowType } from "../domain/Session.ts"
 import { type PublicToken, Secret } from "../domain/Token.ts"
+import type { Revocation } from "../domain/Revocation.ts"
 import type { JsonObject } from "./Frame.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Rights } from "./Rights.ts"
@@ -180,6 +181,14 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
       )
     })
 
+  const remove = (name: string, tell: (revocation: Revocation) => JsonObject) =>
+    operation(name, AccountPayload, (payload, rights) => {
+      const account = accountOf(payload)
+      return rights
+        .demand(on("remove_token", account))
+        .pipe(Effect.andThen(broker.removeToken(account)), Effect.map(tell))
+    })
+
   const operations = new Map<string, Operation>([
     handOut("get_token", broker.getToken),
     handOut("refresh_token", broker.refreshToken),
@@ -199,12 +208,8 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
         },
       }),
     ),
-    operation("remove_token", AccountPayload, (payload, rights) => {
-      const account = accountOf(payload)
-      return rights
-        .demand(on("remove_token", account))
-        .pipe(Effect.andThen(broker.removeToken(account)), Effect.as(nothing))
-    }),
+    remove("remove_token", () => nothing),
+    remove("logout", Protocol.encodeRevocation),
     operation("list_providers", Nothing, (_, rights) =>
       Effect.map(broker.listProviders, (names) => ({ providers: names.filter(rights.seesProvider) })),
     ),

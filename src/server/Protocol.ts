@@ -9,7 +9,8 @@ import type { Broker, InitiatedLogin, LoginProgress } from "../broker/Broker.ts"
 import { type Cancelled, type GrantNotFound, HostFailure, type QuestionNotFound } from "../domain/Errors.ts"
 import { ApiKey } from "../domain/ApiKey.ts"
 import type { BucketStats } from "../domain/BucketUsage.ts"
-import { printable } from "../domain/RemoteText.ts"
+import { oneLine, printable } from "../domain/RemoteText.ts"
+import { Revocation } from "../domain/Revocation.ts"
 import { type PublicToken, reservedFields, Secret } from "../domain/Token.ts"
 import { FlowType } from "../domain/Session.ts"
 import type { JsonObject } from "./Frame.ts"
@@ -216,6 +217,7 @@ const Initiated = Schema.Struct({
   user_code: Schema.optionalKey(Schema.String),
   verification_uri: Schema.optionalKey(Schema.String),
   verification_uri_complete: Schema.optionalKey(Schema.String),
+  notice: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(2000))),
 })
 const decodeLogin = Schema.decodeUnknownOption(Initiated)
 
@@ -225,6 +227,7 @@ export const encodeInitiated = (login: InitiatedLogin): JsonObject => ({
   auth_url: login.authUrl,
   pollIntervalMs: Duration.toMillis(login.pollInterval),
   expiresIn: Math.round(Duration.toSeconds(login.expiresIn)),
+  ...(Option.isSome(login.notice) && { notice: login.notice.value }),
   ...Option.match(login.device, {
     onNone: () => ({}),
     onSome: ({ userCode, verificationUri, verificationUriComplete }) => ({
@@ -236,6 +239,14 @@ export const encodeInitiated = (login: InitiatedLogin): JsonObject => ({
     }),
   }),
 })
+
+const Removed = Schema.Struct({ revocation: Revocation })
+const decodeRemoved = Schema.decodeUnknownOption(Removed)
+
+export const encodeRevocation = (revocation: Revocation): JsonObject => ({ revocation })
+
+export const decodeRevocation = (wire: unknown): Option.Option<Revocation> =>
+  Option.map(decodeRemoved(wire), ({ revocation }) => revocation)
 
 /** Reads a begun login. Its texts come from a provider through a host, and are shown to a person. */
 export const decodeInitiated = (wire: unknown): Option.Option<InitiatedLogin> =>
@@ -252,6 +263,7 @@ export const decodeInitiated = (wire: unknown): Option.Option<InitiatedLogin> =>
             verificationUriComplete: Option.fromUndefinedOr(login.verification_uri_complete),
           }),
     pollInterval: Duration.millis(login.pollIntervalMs),
+    notice: Option.map(Option.fromUndefinedOr(login.notice), oneLine),
     expiresIn: Duration.seconds(login.expiresIn),
   }))
 

@@ -227,11 +227,13 @@ describe("a login on the wire", () => {
     authUrl: "https://provider.test/authorize",
     device: Option.none(),
     pollInterval: Duration.millis(1500),
+    notice: Option.none(),
     expiresIn: Duration.minutes(10),
   }
   const device: InitiatedLogin = {
     ...browser,
     flowType: "device_code",
+    notice: Option.some("The service has ended."),
     device: Option.some({
       userCode: "ABCD-EFGH",
       verificationUri: "https://provider.test/device",
@@ -253,6 +255,7 @@ describe("a login on the wire", () => {
       auth_url: "https://provider.test/authorize",
       pollIntervalMs: 1500,
       expiresIn: 600,
+      notice: "The service has ended.",
       user_code: "ABCD-EFGH",
       verification_uri: "https://provider.test/device",
       verification_url: "https://provider.test/device",

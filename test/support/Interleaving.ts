@@ -17,6 +17,7 @@ import type { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import { Refresher } from "../../src/broker/Refresher.ts"
+import { Revoker } from "../../src/broker/Revoker.ts"
 import { Sessions } from "../../src/broker/Sessions.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
@@ -24,7 +25,7 @@ import type { AccountKey } from "../../src/domain/AccountKey.ts"
 import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import { LoopbackListener } from "../../src/oauth/LoopbackListener.ts"
 import { OAuthClient } from "../../src/oauth/OAuthClient.ts"
-import type { Provider } from "../../src/oauth/Provider.ts"
+import { granterOf, type Provider } from "../../src/oauth/Provider.ts"
 import type { ProviderRecord } from "../../src/oauth/ProviderRecord.ts"
 import { ProviderFailure, Reason } from "../../src/oauth/ProviderFailure.ts"
 import { layerDigest } from "./Refreshing.ts"
@@ -175,6 +176,7 @@ const clientOf = (truths: ReadonlyMap<string, Truth>) => {
   return Layer.mock(OAuthClient, {
     beginCode: (provider) =>
       Effect.succeed({
+        granter: granterOf(provider),
         authorizationUrl: "https://id.example/",
         state: Redacted.make("state"),
         issuer: "https://id.example",
@@ -185,7 +187,9 @@ const clientOf = (truths: ReadonlyMap<string, Truth>) => {
             return Effect.map(DateTime.now, (now) => tokens(`${rotations.length - 1}.0`, now))
           }),
       }),
-    beginRefresh: (provider) => Effect.succeed({ redeem: (sent) => redeem(provider, sent) }),
+    beginRefresh: (provider) =>
+      Effect.succeed({ granter: granterOf(provider), redeem: (sent) => redeem(provider, sent) }),
+    beginRevocation: () => Effect.succeedNone,
   })
 }
 
@@ -207,7 +211,7 @@ const providers = Layer.mock(Providers, {
 /** One process: the host's own broker. */
 const layerProcess = (client: Layer.Layer<OAuthClient>) =>
   BrokerHost.layerNoDeps.pipe(
-    Layer.provide(Refresher.layer),
+    Layer.provide([Refresher.layer, Revoker.layer]),
     Layer.provide(Accounts.layer),
     Layer.provide([Sessions.layer, client, Layer.mock(LoopbackListener, {}), Layer.mock(ApiKeys, {}), providers]),
     Layer.provide([SecureRandom.layerWebCrypto, layerDigest]),

@@ -16,7 +16,7 @@ import type { AccountKey } from "../../src/domain/AccountKey.ts"
 import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import type { RefreshedToken, StoredToken } from "../../src/domain/Token.ts"
 import { OAuthClient } from "../../src/oauth/OAuthClient.ts"
-import type { Provider } from "../../src/oauth/Provider.ts"
+import { granterOf, type Provider } from "../../src/oauth/Provider.ts"
 import { ProviderFailure, type Reason } from "../../src/oauth/ProviderFailure.ts"
 import { seconds } from "./Records.ts"
 
@@ -76,8 +76,9 @@ export const makeProvider = (life = 3600) => {
   const well = (n: number) =>
     Effect.map(gives(`access-${n}`, life), (token) => ({ ...token, refreshToken: Redacted.make(`refresh-${n}`) }))
   const client = Layer.mock(OAuthClient, {
-    beginRefresh: ({ name }) =>
+    beginRefresh: ({ name, ...record }) =>
       Effect.as(Effect.mapError(beginnings.shift() ?? Effect.void, fail(name)), {
+        granter: granterOf(record),
         redeem: (refreshToken) =>
           Effect.gen(function* () {
             const at = DateTime.toEpochMillis(yield* DateTime.now) / 1000

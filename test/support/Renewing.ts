@@ -14,7 +14,7 @@ import type { AccountKey } from "../../src/domain/AccountKey.ts"
 import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import type { RefreshedToken, StoredToken } from "../../src/domain/Token.ts"
 import { OAuthClient } from "../../src/oauth/OAuthClient.ts"
-import type { Provider } from "../../src/oauth/Provider.ts"
+import { granterOf, type Provider } from "../../src/oauth/Provider.ts"
 import { ProviderFailure, Reason } from "../../src/oauth/ProviderFailure.ts"
 import { layerDigest } from "./Refreshing.ts"
 
@@ -121,10 +121,11 @@ const makeProviders = (elapsed: () => number) => {
       return entry
     })
   const client = Layer.mock(OAuthClient, {
-    beginRefresh: ({ name }) =>
+    beginRefresh: ({ name, ...record }) =>
       Effect.sync(() => {
         begun.push(elapsed())
         return {
+          granter: granterOf(record),
           redeem: (refreshToken: Redacted.Redacted) => {
             const call = { account: Redacted.value(refreshToken).split("#")[0] ?? "", provider: name, at: elapsed() }
             calls.push(call)
