@@ -17,6 +17,8 @@ export interface Asked {
   readonly body: string
   /** The parameters of a body that is a form, and says so. */
   readonly form: { readonly [name: string]: string } | undefined
+  /** The texts in a body that is a JSON object, and says so. */
+  readonly json: { readonly [name: string]: string } | undefined
 }
 
 /** A body that is text is sent as it is. */
@@ -112,7 +114,15 @@ export interface Vendor {
   readonly revoke?: string
   /** Says what is wrong with the request, or undefined. */
   readonly objects: (query: URLSearchParams) => string | undefined
+  /** By path; what is not posted, by its method too: `GET /path`. */
   readonly answers: { readonly [path: string]: (asked: Asked) => Reply }
+}
+
+const textsIn = (body: string): { readonly [name: string]: string } => {
+  const parsed: unknown = JSON.parse(body)
+  return typeof parsed === "object" && parsed !== null
+    ? Object.fromEntries(Object.entries(parsed).filter((field) => typeof field[1] === "string"))
+    : {}
 }
 
 const read = (request: IncomingMessage) =>
@@ -156,10 +166,11 @@ export const start = (make: (books: Books, origin: () => string) => Vendor) =>
         headers,
         body,
         form: isForm ? Object.fromEntries(new URLSearchParams(body)) : undefined,
+        json: headers.get("content-type")?.startsWith("application/json") === true ? textsIn(body) : undefined,
       }
       requests.push(asked)
-      const answer = vendor.answers[asked.path]
-      if (answer === undefined || method !== "POST") return { status: 404, body: "<html>Not found</html>" }
+      const answer = vendor.answers[method === "POST" ? asked.path : `${method} ${asked.path}`]
+      if (answer === undefined) return { status: 404, body: "<html>Not found</html>" }
       return script.shift() ?? answer(asked)
     }
 

@@ -1,0 +1,51 @@
+/**
+ * A broker that knows one provider as a person has configured it: what is built in, with some of it said anew.
+ */
+import { Clock, Duration, Effect, Layer, Option } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { TestClock } from "effect/testing"
+import { BrokerConfig } from "../../../src/broker/BrokerConfig.ts"
+import * as BrokerHost from "../../../src/broker/BrokerHost.ts"
+import { resolve } from "../../../src/broker/ProviderResolution.ts"
+import type { Provider } from "../../../src/oauth/Provider.ts"
+import { builtIn } from "../../../src/providers/BuiltIn.ts"
+
+/** The provider of that name, if its record says enough. */
+export const configured = (name: string, said: object): Provider => {
+  const resolution = resolve(name, JSON.parse(JSON.stringify(said)), builtIn)
+  if (resolution._tag !== "Resolved") throw new Error(`${name} is ${resolution._tag}`)
+  const { dialect, record } = resolution.resolved
+  return { ...record, name, secret: Option.none(), ...(dialect !== undefined && { dialect }) }
+}
+
+/** A broker in memory that may refresh as often as it likes. */
+export const layer = (provider: Provider, fetch: typeof globalThis.fetch = globalThis.fetch) =>
+  BrokerHost.layerMemory([provider]).pipe(
+    Layer.provide(
+      BrokerConfig.layer("/nowhere", { refreshCooldown: Duration.zero, refreshRetryDelay: Duration.zero }),
+    ),
+    Layer.provide(Layer.succeed(FetchHttpClient.Fetch, fetch)),
+  )
+
+/** Time for an answer in process to arrive, and to be read. */
+const settle = Effect.callback<void>((resume) => {
+  const turn = (left: number) => void setImmediate(() => (left === 0 ? resume(Effect.void) : turn(left - 1)))
+  turn(10)
+})
+
+/** Lets so many seconds pass, one by one. */
+export const pass = (seconds: number) =>
+  Effect.andThen(settle, Effect.andThen(TestClock.adjust("1 second"), settle)).pipe(Effect.repeat({ times: seconds - 1 }))
+
+/** A `fetch` that notes in which second it was called for a path. */
+export const noting = (fetch: typeof globalThis.fetch, path: string) =>
+  Effect.map(Clock.clockWith(Effect.succeed), (clock) => {
+    const seconds: Array<number> = []
+    const noted: typeof globalThis.fetch = (input, init) => {
+      if (String(input instanceof Request ? input.url : input).endsWith(path)) {
+        seconds.push(clock.currentTimeMillisUnsafe() / 1000)
+      }
+      return fetch(input, init)
+    }
+    return { fetch: noted, seconds }
+  })
