@@ -21,9 +21,7 @@ export const configured = (name: string, said: object): Provider => {
 /** A broker in memory that may refresh as often as it likes. */
 export const layer = (provider: Provider, fetch: typeof globalThis.fetch = globalThis.fetch) =>
   BrokerHost.layerMemory([provider]).pipe(
-    Layer.provide(
-      BrokerConfig.layer("/nowhere", { refreshCooldown: Duration.zero, refreshRetryDelay: Duration.zero }),
-    ),
+    Layer.provide(BrokerConfig.layer("/nowhere", { refreshCooldown: Duration.zero, refreshRetryDelay: Duration.zero })),
     Layer.provide(Layer.succeed(FetchHttpClient.Fetch, fetch)),
   )
 
@@ -35,7 +33,9 @@ const settle = Effect.callback<void>((resume) => {
 
 /** Lets so many seconds pass, one by one. */
 export const pass = (seconds: number) =>
-  Effect.andThen(settle, Effect.andThen(TestClock.adjust("1 second"), settle)).pipe(Effect.repeat({ times: seconds - 1 }))
+  Effect.andThen(settle, Effect.andThen(TestClock.adjust("1 second"), settle)).pipe(
+    Effect.repeat({ times: seconds - 1 }),
+  )
 
 /** A `fetch` that notes in which second it was called for a path. */
 export const noting = (fetch: typeof globalThis.fetch, path: string) =>

@@ -188,14 +188,9 @@ export const start = (make: (books: Books, origin: () => string) => Vendor) =>
       })
     })
 
-    const fetch: typeof globalThis.fetch = async (input, init = {}) => {
-      const address = input instanceof Request ? input.url : String(input)
-      const { body, headers, status } = handle(
-        init.method ?? "GET",
-        address,
-        new Headers(init.headers),
-        typeof init.body === "string" ? init.body : String(init.body ?? ""),
-      )
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      const request = new Request(input, init)
+      const { body, headers, status } = handle(request.method, request.url, request.headers, await request.text())
       return new Response(typeof body === "string" ? body : JSON.stringify(body), {
         status,
         ...(headers && { headers }),
@@ -217,6 +212,8 @@ export const start = (make: (books: Books, origin: () => string) => Vendor) =>
       formsTo: (path: string) => requests.filter((asked) => asked.path === path).map(({ form }) => form ?? {}),
       /** What the next requests are answered, whatever they are; none of them is looked at. */
       says: (...replies: ReadonlyArray<Reply>) => void script.push(...replies),
+      /** From now on it answers for itself again. */
+      hush: () => void script.splice(0),
       fetch,
       /** A person opens the authorization page. Where their browser is sent then. */
       visit: (authorizationUrl: string, will: "grant" | "deny" = "grant"): string => {
