@@ -1,7 +1,7 @@
 /**
  * One provider, out of what is known of it and what the configuration says: the configuration wins, field by field.
  */
-import { Option, Predicate, Schema } from "effect"
+import { Option, Predicate, Result, Schema, SchemaIssue } from "effect"
 import type { Dialect } from "../oauth/Dialect.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
@@ -18,8 +18,8 @@ export type Resolution =
   | { readonly _tag: "Unknown" }
   /** It is known, and the configuration has to say more. */
   | { readonly _tag: "Incomplete"; readonly missing: ReadonlyArray<string> }
-  /** What the configuration says cannot be understood. */
-  | { readonly _tag: "Malformed" }
+  /** What the configuration says cannot be understood: where, and what is expected there. */
+  | { readonly _tag: "Malformed"; readonly mistakes: ReadonlyArray<string> }
 
 /** What of a record must be said by somebody. */
 const required = ["clientId", "scopes", "flows"] as const
@@ -29,7 +29,8 @@ const composed = ["endpoints", "api", "bodies", "device", "headers", "authorizat
 
 type Known = ProviderDefinition["record"]
 
-const decode = Schema.decodeUnknownOption(ProviderRecord)
+// A field that nobody knows is a field that is spelled wrong.
+const decode = Schema.decodeUnknownResult(ProviderRecord, { onExcessProperty: "error", errors: "all" })
 const decodeObject = Schema.decodeUnknownOption(Schema.JsonObject)
 
 const merge = (known: { readonly [name: string]: unknown }, said: { readonly [name: string]: unknown }) => {
@@ -39,6 +40,16 @@ const merge = (known: { readonly [name: string]: unknown }, said: { readonly [na
   })
   return { ...known, ...said, ...Object.fromEntries(parts) }
 }
+
+/** The formatter says what is expected, never what is there: that may be a secret in the wrong place. */
+const format = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => (issue._tag === "UnexpectedKey" ? "there is no such field" : SchemaIssue.defaultLeafHook(issue)),
+})
+
+const mistakesIn = ({ issue }: Schema.SchemaError): ReadonlyArray<string> =>
+  format(issue)
+    .issues.slice(0, 3)
+    .map(({ message, path = [] }) => [path.map(String).join("."), message].filter((text) => text !== "").join(": "))
 
 const originOf = (url: string | undefined): string | undefined =>
   url === undefined ? undefined : (URL.parse(url)?.origin ?? undefined)
@@ -86,20 +97,24 @@ export const resolve = (
   definitions: ReadonlyArray<ProviderDefinition>,
 ): Resolution => {
   const configured = decodeObject(said ?? {})
-  if (Option.isNone(configured)) return { _tag: "Malformed" }
+  if (Option.isNone(configured)) return { _tag: "Malformed", mistakes: ["it is no object"] }
   const combined = whole(name, configured.value, definitions)
-  if (Option.isNone(combined)) return { _tag: "Malformed" }
+  if (Option.isNone(combined)) {
+    return { _tag: "Malformed", mistakes: ["extends: there is nothing of this name to build on"] }
+  }
   const { base, record: fields } = combined.value
   if (base === undefined && said === undefined) return { _tag: "Unknown" }
   const record = decode(fields)
-  if (Option.isSome(record)) {
+  if (Result.isSuccess(record)) {
     return {
       _tag: "Resolved",
-      resolved: { record: record.value, ...(base?.dialect !== undefined && { dialect: base.dialect }) },
+      resolved: { record: record.success, ...(base?.dialect !== undefined && { dialect: base.dialect }) },
     }
   }
   const missing = required.filter((field) => !(field in fields))
   const isWithoutAddress = !("issuer" in fields) && !("endpoints" in fields)
-  if (base === undefined || (missing.length === 0 && !isWithoutAddress)) return { _tag: "Malformed" }
+  if (base === undefined || (missing.length === 0 && !isWithoutAddress)) {
+    return { _tag: "Malformed", mistakes: mistakesIn(record.failure) }
+  }
   return { _tag: "Incomplete", missing: isWithoutAddress ? [...missing, "issuer"] : missing }
 }

@@ -9,7 +9,7 @@ import {
   type StoreUnavailable,
 } from "../domain/Errors.ts"
 import type { Provider } from "../oauth/Provider.ts"
-import type { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import { ProviderRecord } from "../oauth/ProviderRecord.ts"
 import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 import { type Resolution, resolve, type Resolved } from "./ProviderResolution.ts"
 
@@ -58,7 +58,7 @@ export class Providers extends Context.Service<
         glance: (name) => Option.fromUndefinedOr(providers.get(name)),
         list: Effect.sync(() => [...providers.keys()]),
         set: Effect.fnUntraced(function* (name, said) {
-          const resolution = resolve(name, { ...said }, yield* ProviderDefinitions)
+          const resolution = resolve(name, fieldsOf(said), yield* ProviderDefinitions)
           const { dialect, record } = yield* resolvedOr(resolution, name, "memory")
           providers.set(name, { ...record, name, secret: Option.none(), ...(dialect !== undefined && { dialect }) })
         }),
@@ -66,6 +66,10 @@ export class Providers extends Context.Service<
       })
     })
 }
+
+/** What a record has a field for; whoever brings more, as a `Provider` does, must not have a secret written. */
+export const fieldsOf = (said: Said) =>
+  Object.fromEntries(Object.entries(said).filter(([name]) => name === "extends" || name in ProviderRecord.fields))
 
 /** What was resolved, or why it is none; `path` is where the configuration is. */
 export const resolvedOr = (
@@ -79,7 +83,7 @@ export const resolvedOr = (
     case "Unknown":
       return Effect.fail(ProviderNotConfigured.make({ provider }))
     case "Malformed":
-      return Effect.fail(ConfigCorrupt.make({ path, provider }))
+      return Effect.fail(ConfigCorrupt.make({ path, provider, mistakes: resolution.mistakes }))
     case "Incomplete":
       return Effect.fail(ProviderNotConfigured.make({ provider, missing: resolution.missing }))
   }

@@ -4,20 +4,16 @@
  */
 import { Config, Effect, FileSystem, Layer, Option, Redacted, Schema } from "effect"
 import { ConfigCorrupt, ProviderNotConfigured, SecretUnavailable } from "../domain/Errors.ts"
-import { ProviderRecord, type SecretReference } from "../oauth/ProviderRecord.ts"
+import type { SecretReference } from "../oauth/ProviderRecord.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as FileReading from "./FileReading.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 import { type Resolved, resolve } from "./ProviderResolution.ts"
-import { Providers, resolvedOr, type Said } from "./Providers.ts"
+import { fieldsOf, Providers, resolvedOr } from "./Providers.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ConfigFile.ConfigFile))
-
-/** What a record has a field for; whoever brings more, as a `Provider` does, must not have a secret written. */
-const fieldsOf = (said: Said) =>
-  Object.fromEntries(Object.entries(said).filter(([name]) => name === "extends" || name in ProviderRecord.fields))
 
 export const layer = Layer.effect(
   Providers,
@@ -76,8 +72,9 @@ export const layer = Layer.effect(
       list: Effect.map(read, (config) => [...ConfigFile.records(config).keys()]),
       set: Effect.fn("Providers.set")(function* (name, said) {
         const config = yield* read
-        yield* resolvedOr(resolve(name, { ...said }, definitions), name, configFile)
-        yield* write(ConfigFile.withRecord(config, name, fieldsOf(said)))
+        const fields = fieldsOf(said)
+        yield* resolvedOr(resolve(name, fields, definitions), name, configFile)
+        yield* write(ConfigFile.withRecord(config, name, fields))
       }),
       remove: Effect.fn("Providers.remove")(function* (name) {
         const config = yield* read

@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
+import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import * as ProvidersFile from "../../src/broker/ProvidersFile.ts"
 import { resolve } from "../../src/broker/ProviderResolution.ts"
@@ -105,6 +107,12 @@ describe("what is built in", () => {
       assert.strictEqual((yield* Effect.flip(providers.set("gitlab", {})))._tag, "ProviderNotConfigured")
       assert.strictEqual((yield* Effect.flip(providers.set("x", { extends: "nobody" })))._tag, "ConfigCorrupt")
       assert.deepStrictEqual(yield* providers.list, ["work"])
+      // A program may say all of a provider that it has at hand; the file is not for secrets.
+      const whole = { ...record, clientId: "other", secret: "hunter2" }
+      yield* providers.set("own", whole)
+      const { configFile } = yield* BrokerConfig
+      assert.notInclude(readFileSync(configFile, "utf8"), "hunter2")
+      assert.strictEqual((yield* providers.record("own")).clientId, "other")
     }).pipe(Effect.provide(layerFile)),
   )
 })

@@ -74,12 +74,16 @@ describe("the provider gitlab", () => {
     }),
   )
 
-  it.live("waits as long as its rate limiter says, in plain text", () =>
+  it.live("keeps the login where it has moved, and waits as long as its rate limiter says, in plain text", () =>
     Effect.gen(function* () {
       const emulator = yield* GitLab.gitlab
       yield* Effect.gen(function* () {
         const broker = yield* Broker
         yield* byBrowser(account, emulator)
+        emulator.says({ status: 404, body: "<html>" })
+        const moved = yield* Effect.flip(broker.refreshToken(account))
+        assert.include(moved.message, "nothing at the configured address")
+        yield* broker.refreshToken(account)
         emulator.says(GitLab.tooMany)
         const failure = yield* Effect.flip(broker.refreshToken(account))
         assert.strictEqual(failure._tag, "RefreshRateLimited")

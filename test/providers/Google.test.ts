@@ -17,8 +17,7 @@ const ownClient = (emulator: Emulator) => ({
 })
 
 const gemini = Account.make("gemini")
-/** As a person would point it elsewhere: Gemini CLI has no device login. */
-const geminiCli = ({ endpoints: { deviceAuthorization: _, ...endpoints } }: Emulator) => ({
+const geminiCli = ({ endpoints }: Emulator) => ({
   ...configured("gemini", { endpoints }),
   secret,
 })
@@ -59,8 +58,9 @@ describe("the provider gemini", () => {
           new URL(login.authUrl).searchParams.get("redirect_uri"),
           "https://codeassist.google.com/authcode",
         )
-        const wrong = yield* Effect.flip(broker.exchange(login.sessionId, Redacted.make("4/wrong")))
+        const wrong = yield* Effect.flip(broker.exchange(login.sessionId, Redacted.make("4/wrong#part")))
         assert.strictEqual(wrong._tag, "ExchangeFailed")
+        assert.strictEqual(emulator.formsTo("/token").at(-1)?.["code"], "4/wrong#part")
       }).pipe(Effect.provide(layer(geminiCli(emulator))))
     }),
   )

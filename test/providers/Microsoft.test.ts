@@ -72,11 +72,18 @@ describe("the provider microsoft", () => {
           ["interaction_required", 50076, "ReauthRequired"],
           ["consent_required", 65001, "ReauthRequired"],
           ["bad_token", 70000, "ReauthRequired"],
+          ["throttled", 429, "RefreshRateLimited"],
+          ["not_found", 404, "RefreshFailed"],
         ] as const) {
           const device = yield* beginDevice(account)
           emulator.grant(device.userCode)
           yield* device.after(5)
-          const reply = Microsoft.aadsts(400, code, number, "alice@contoso.example must use another door.")
+          const reply = Microsoft.aadsts(
+            number < 500 ? number : 400,
+            code,
+            number,
+            "alice@contoso.example must use another door.",
+          )
           const failure = yield* refreshAnswered(account, emulator, reply)
           assert.strictEqual(failure._tag, tag, code)
           assert.notMatch(failure.message, /AADSTS|alice|Trace/)
