@@ -118,7 +118,6 @@ export const DeviceDeparture = Schema.Struct({
 const protocolParameters: ReadonlySet<string> = new Set([
   "client_id",
   "client_secret",
-  "code",
   "code_challenge",
   "code_challenge_method",
   "code_verifier",

@@ -1,12 +1,14 @@
 /**
  * A broker that knows one provider as a person has configured it: what is built in, with some of it said anew.
  */
-import { Clock, Duration, Effect, Layer, Option } from "effect"
+import { Clock, Duration, Effect, Fiber, Layer, Option } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
+import { Broker } from "../../../src/broker/Broker.ts"
 import { BrokerConfig } from "../../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../../src/broker/BrokerHost.ts"
 import { resolve } from "../../../src/broker/ProviderResolution.ts"
+import type { AccountKey } from "../../../src/domain/AccountKey.ts"
 import type { Provider } from "../../../src/oauth/Provider.ts"
 import { builtIn } from "../../../src/providers/BuiltIn.ts"
 
@@ -21,9 +23,7 @@ export const configured = (name: string, said: object): Provider => {
 /** A broker in memory that may refresh as often as it likes. */
 export const layer = (provider: Provider, fetch: typeof globalThis.fetch = globalThis.fetch) =>
   BrokerHost.layerMemory([provider]).pipe(
-    Layer.provide(
-      BrokerConfig.layer("/nowhere", { refreshCooldown: Duration.zero, refreshRetryDelay: Duration.zero }),
-    ),
+    Layer.provide(BrokerConfig.layer("/nowhere", { refreshCooldown: Duration.zero, refreshRetryDelay: Duration.zero })),
     Layer.provide(Layer.succeed(FetchHttpClient.Fetch, fetch)),
   )
 
@@ -35,7 +35,9 @@ const settle = Effect.callback<void>((resume) => {
 
 /** Lets so many seconds pass, one by one. */
 export const pass = (seconds: number) =>
-  Effect.andThen(settle, Effect.andThen(TestClock.adjust("1 second"), settle)).pipe(Effect.repeat({ times: seconds - 1 }))
+  Effect.andThen(settle, Effect.andThen(TestClock.adjust("1 second"), settle)).pipe(
+    Effect.repeat({ times: seconds - 1 }),
+  )
 
 /** A `fetch` that notes in which second it was called for a path. */
 export const noting = (fetch: typeof globalThis.fetch, path: string) =>
@@ -49,3 +51,24 @@ export const noting = (fetch: typeof globalThis.fetch, path: string) =>
     }
     return { fetch: noted, seconds }
   })
+
+/** Begins a login by device code, has a person decide, and says how it went. */
+export const byDevice = Effect.fnUntraced(function* (
+  account: AccountKey,
+  decide: (userCode: string) => void,
+  seconds = 6,
+) {
+  const broker = yield* Broker
+  const login = yield* broker.initiate(account, { flow: "device_code" })
+  decide(Option.getOrThrow(login.device).userCode)
+  yield* pass(seconds)
+  return yield* broker.poll(login.sessionId)
+})
+
+/** Why a refresh failed for good; trouble is tried again after 1 and 3 seconds. */
+export const refusedRefresh = Effect.fnUntraced(function* (account: AccountKey) {
+  const broker = yield* Broker
+  const fiber = yield* Effect.forkChild(Effect.flip(broker.refreshToken(account)))
+  yield* pass(5)
+  return yield* Fiber.join(fiber)
+})

@@ -188,14 +188,9 @@ export const start = (make: (books: Books, origin: () => string) => Vendor) =>
       })
     })
 
-    const fetch: typeof globalThis.fetch = async (input, init = {}) => {
-      const address = input instanceof Request ? input.url : String(input)
-      const { body, headers, status } = handle(
-        init.method ?? "GET",
-        address,
-        new Headers(init.headers),
-        typeof init.body === "string" ? init.body : String(init.body ?? ""),
-      )
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      const request = new Request(input, init)
+      const { body, headers, status } = handle(request.method, request.url, request.headers, await request.text())
       return new Response(typeof body === "string" ? body : JSON.stringify(body), {
         status,
         ...(headers && { headers }),
