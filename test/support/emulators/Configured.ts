@@ -27,11 +27,16 @@ export const layer = (provider: Provider, fetch: typeof globalThis.fetch = globa
     Layer.provide(Layer.succeed(FetchHttpClient.Fetch, fetch)),
   )
 
-/** Time for an answer in process to arrive, and to be read. */
-const settle = Effect.callback<void>((resume) => {
+const turns = Effect.callback<void>((resume) => {
   const turn = (left: number) => void setImmediate(() => (left === 0 ? resume(Effect.void) : turn(left - 1)))
-  turn(10)
+  turn(5)
 })
+
+/** Time for an answer in process to arrive, to be read, and to be kept; what is hashed before this has been hashed then. */
+const settle = turns.pipe(
+  Effect.andThen(Effect.promise(() => crypto.subtle.digest("SHA-256", new Uint8Array()))),
+  Effect.andThen(turns),
+)
 
 /** Lets so many seconds pass, one by one. */
 export const pass = (seconds: number) =>
@@ -69,6 +74,6 @@ export const byDevice = Effect.fnUntraced(function* (
 export const refusedRefresh = Effect.fnUntraced(function* (account: AccountKey) {
   const broker = yield* Broker
   const fiber = yield* Effect.forkChild(Effect.flip(broker.refreshToken(account)))
-  yield* pass(5)
+  for (let seconds = 0; seconds < 30 && fiber.pollUnsafe() === undefined; seconds++) yield* pass(1)
   return yield* Fiber.join(fiber)
 })
