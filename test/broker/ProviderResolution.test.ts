@@ -53,10 +53,37 @@ describe("a provider's record", () => {
 
   for (const [what, name, said, expected] of [
     ["without a client id", "hub", undefined, { _tag: "Incomplete", missing: ["clientId"] }],
-    ["that builds on nothing", "work", { extends: "nowhere", clientId: "x" }, { _tag: "Malformed" }],
-    ["that is no object", "work", "text", { _tag: "Malformed" }],
-    ["with a mistake in it", "whole", { flows: ["magic"] }, { _tag: "Malformed" }],
-    ["of its own that lacks something", "own", { clientId: "x" }, { _tag: "Malformed" }],
+    [
+      "that builds on nothing",
+      "work",
+      { extends: "nowhere", clientId: "x" },
+      { _tag: "Malformed", mistakes: ["extends: there is nothing of this name to build on"] },
+    ],
+    ["that is no object", "work", "text", { _tag: "Malformed", mistakes: ["it is no object"] }],
+    [
+      "with mistakes in it",
+      "whole",
+      { flows: ["magic"], clientSecret: "hunter2" },
+      {
+        _tag: "Malformed",
+        mistakes: [
+          "clientSecret: Expected object",
+          'flows.0: Expected "pkce_redirect" | "device_code" | "browser_redirect"',
+        ],
+      },
+    ],
+    [
+      "with a field that nobody knows",
+      "whole",
+      { clientID: "x" },
+      { _tag: "Malformed", mistakes: ["clientID: there is no such field"] },
+    ],
+    [
+      "of its own that lacks something",
+      "own",
+      { clientId: "x", flows: ["device_code"], scopes: [] },
+      { _tag: "Malformed", mistakes: ["give an issuer or the endpoints"] },
+    ],
   ] as const) {
     it(`${what} is not one`, () => {
       assert.deepStrictEqual(resolve(name, said, [hub, whole]), expected)
