@@ -3,7 +3,7 @@ import { Effect, Option, Redacted } from "effect"
 import { Broker } from "../../src/broker/Broker.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import * as Anthropic from "../support/emulators/Anthropic.ts"
-import { configured, layer, pass, refusedRefresh } from "../support/emulators/Configured.ts"
+import { configured, layer, pass, pathsOf, refusedRefresh } from "../support/emulators/Configured.ts"
 import { type Emulator, problem, type Reply } from "../support/emulators/Emulator.ts"
 import { tagOf } from "../support/tagOf.ts"
 
@@ -34,6 +34,13 @@ const loggedIn = Effect.fnUntraced(function* (emulator: Emulator) {
 })
 
 describe("Anthropic", () => {
+  it.live("is where its emulator is, but for the host", () =>
+    Effect.gen(function* () {
+      const { endpoints } = yield* Anthropic.anthropic
+      assert.deepStrictEqual(pathsOf(configured("anthropic", {}).endpoints), pathsOf(endpoints))
+    }),
+  )
+
   it.live("logs in with a browser, and refreshes with a token that changes each time", () =>
     at((emulator) =>
       Effect.gen(function* () {

@@ -1,12 +1,17 @@
+import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Redacted, Schema } from "effect"
+import { Clock, DateTime, Effect, FileSystem, Layer, Redacted, Schema } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { Broker } from "../../src/broker/Broker.ts"
+import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
+import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import type { VendorRequest } from "../../src/oauth/Dialect.ts"
 import { dialect } from "../../src/providers/Codex.ts"
 import * as Codex from "../support/emulators/Codex.ts"
-import { byDevice, configured, layer, noting, refusedRefresh } from "../support/emulators/Configured.ts"
+import { byDevice, configured, layer, noting, pathsOf, refusedRefresh } from "../support/emulators/Configured.ts"
 import type { Emulator } from "../support/emulators/Emulator.ts"
+import * as TemporaryHome from "../support/TemporaryHome.ts"
 import { tagOf } from "../support/tagOf.ts"
 
 const account = Account.make("codex")
@@ -31,9 +36,54 @@ const inProcess = <A, E>(
   })
 
 describe("Codex", () => {
+  it.live("is where its emulator is, but for the host", () =>
+    Effect.gen(function* () {
+      const there = said(yield* Codex.codex({ now: () => 0 }))
+      const here = configured("codex", {})
+      assert.deepStrictEqual(pathsOf(here.endpoints), pathsOf(there.endpoints))
+      const { redirectUri, verificationUri } = there.device
+      assert.deepStrictEqual(
+        pathsOf({ redirectUri: here.device?.redirectUri, verificationUri: here.device?.verificationUri }),
+        pathsOf({ redirectUri, verificationUri }),
+      )
+    }),
+  )
+
+  it("is sent back to the two ports that are registered, under the name that is", () => {
+    assert.deepStrictEqual(configured("codex", {}).redirectUris, [
+      "http://localhost:1455/auth/callback",
+      "http://localhost:1457/auth/callback",
+    ])
+  })
+
+  it.live("is pointed elsewhere in a configuration file, and keeps its login in another", () =>
+    Effect.gen(function* () {
+      const emulator = yield* Codex.codex({ now: () => 4e9 })
+      const home = yield* TemporaryHome.make
+      const host = BrokerHost.layer.pipe(
+        Layer.provide(Layer.succeed(FetchHttpClient.Fetch, emulator.fetch)),
+        Layer.provideMerge(BrokerConfig.layer(home)),
+        Layer.provideMerge(NodeServices.layer),
+      )
+      yield* Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const { configFile } = yield* BrokerConfig
+        const { redirectUris: _, ...elsewhere } = said(emulator)
+        yield* fs.writeFileString(configFile, JSON.stringify({ providers: { codex: elsewhere } }))
+        const broker = yield* Broker
+        const login = yield* broker.initiate(account, { flow: "pkce_redirect" })
+        yield* broker.exchange(login.sessionId, Redacted.make(emulator.visit(login.authUrl)))
+        const token = yield* broker.getToken(account)
+        assert.deepStrictEqual(token.extras, { account_id: Codex.accountId })
+        const kept = yield* fs.readFileString(`${home}/accounts/codex/default.json`)
+        assert.include(kept, emulator.endpoints.token)
+      }).pipe(Effect.provide(host))
+    }),
+  )
+
   it.live("logs in with a browser, knows the account and the expiry, refreshes, and is revoked", () =>
     Effect.gen(function* () {
-      const now = Math.floor(Date.now() / 1000)
+      const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
       const emulator = yield* Codex.codex({ now: () => now, fedramp: true })
       yield* Effect.gen(function* () {
         const broker = yield* Broker
@@ -73,13 +123,13 @@ describe("Codex", () => {
   it.live("takes the address of the page that could not be shown", () =>
     Effect.gen(function* () {
       const emulator = yield* Codex.codex({ now: () => 0 })
-      const redirectUris = ["http://localhost:1455/auth/callback", "http://localhost:1457/auth/callback"]
-      const provider = configured("codex", { ...said(emulator), redirectUris })
+      const { redirectUris: _, ...elsewhere } = said(emulator)
+      const provider = configured("codex", elsewhere)
       yield* Effect.gen(function* () {
         const broker = yield* Broker
         const login = yield* broker.initiate(account, { flow: "pkce_redirect" })
         const address = emulator.visit(login.authUrl)
-        assert.isTrue(address.startsWith(`${redirectUris[0]}?`))
+        assert.isTrue(address.startsWith("http://localhost:1455/auth/callback?"))
         yield* broker.exchange(login.sessionId, Redacted.make(address))
         const no = yield* broker.initiate(account, { flow: "pkce_redirect" })
         const denied = Redacted.make(emulator.visit(no.authUrl, "deny"))

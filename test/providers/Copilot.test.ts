@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Option, Redacted } from "effect"
 import { Broker } from "../../src/broker/Broker.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
-import { byDevice, configured, layer, pass, refusedRefresh } from "../support/emulators/Configured.ts"
+import { byDevice, configured, layer, pass, pathsOf, refusedRefresh } from "../support/emulators/Configured.ts"
 import * as Copilot from "../support/emulators/Copilot.ts"
 import type { Emulator, Reply } from "../support/emulators/Emulator.ts"
 import { tagOf } from "../support/tagOf.ts"
@@ -25,6 +25,17 @@ const trades = (emulator: Emulator) => emulator.requests.filter(({ path }) => pa
 const pending: Reply = { status: 200, body: { error: "authorization_pending" } }
 
 describe("Copilot", () => {
+  it.live("is where its emulator is, but for the host", () =>
+    Effect.gen(function* () {
+      const emulator = yield* Copilot.copilot({ now: () => 0 })
+      const { authorization: _, ...endpoints } = emulator.endpoints
+      assert.deepStrictEqual(
+        pathsOf(configured("copilot", {}).endpoints),
+        pathsOf({ ...endpoints, secondExchange: `${emulator.origin}${Copilot.path}` }),
+      )
+    }),
+  )
+
   it.effect("trades the token of a login at GitHub for one of Copilot, and again when it is to be refreshed", () =>
     at((emulator) =>
       Effect.gen(function* () {
@@ -138,16 +149,17 @@ describe("Copilot", () => {
   > = [
     ["a GitHub token that is gone", [{ status: 401, body: {} }], "ReauthRequired", "new login", false],
     ["no subscription", [Copilot.notEntitled("subscription_ended")], "RefreshFailed", "subscription_ended", true],
+    ["a refusal of another name", [Copilot.notEntitled("server_error")], "RefreshFailed", "(server_error)", true],
     ["another app's token", [Copilot.otherApp], "RefreshFailed", "refused the request", true],
-    ["too many requests", [Copilot.tooMany()], "RefreshRateLimited", "60 s", true],
+    ["too many requests", [Copilot.tooMany], "RefreshRateLimited", "60 s", true],
     [
       "too many requests, until a time",
-      [Copilot.tooMany({ "x-ratelimit-remaining": "0", "x-ratelimit-reset": "80" })],
+      [Copilot.tooManySaid({ "x-ratelimit-remaining": "0", "x-ratelimit-reset": "80" })],
       "RefreshRateLimited",
       "74 s",
       true,
     ],
-    ["too many in a row", [Copilot.tooMany({ "retry-after": "90" })], "RefreshRateLimited", "90 s", true],
+    ["too many in a row", [Copilot.tooManySaid({ "retry-after": "90" })], "RefreshRateLimited", "90 s", true],
     ["trouble of its own", [trouble, trouble, trouble], "RefreshFailed", "trouble of its own", true],
   ]
   for (const [what, replies, tag, words, isKept] of refusals) {

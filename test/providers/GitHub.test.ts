@@ -4,7 +4,7 @@ import { Broker } from "../../src/broker/Broker.ts"
 import { resolve } from "../../src/broker/ProviderResolution.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { builtIn } from "../../src/providers/BuiltIn.ts"
-import { byDevice, configured, layer, noting, refusedRefresh } from "../support/emulators/Configured.ts"
+import { byDevice, configured, layer, noting, pathsOf, refusedRefresh } from "../support/emulators/Configured.ts"
 import type { Emulator } from "../support/emulators/Emulator.ts"
 import * as GitHub from "../support/emulators/GitHub.ts"
 import { tagOf } from "../support/tagOf.ts"
@@ -24,6 +24,13 @@ const at = <A, E>(
   })
 
 describe("GitHub", () => {
+  it.live("is where its emulator is, but for the host", () =>
+    Effect.gen(function* () {
+      const { authorization: _, ...endpoints } = (yield* GitHub.github()).endpoints
+      assert.deepStrictEqual(pathsOf(configured("github", { clientId: "mine" }).endpoints), pathsOf(endpoints))
+    }),
+  )
+
   it("is not complete without the client id of one's own app", () => {
     assert.deepStrictEqual(resolve("github", undefined, builtIn), { _tag: "Incomplete", missing: ["clientId"] })
   })

@@ -20,6 +20,10 @@ export const configured = (name: string, said: object): Provider => {
   return { ...record, name, secret: Option.none(), ...(dialect !== undefined && { dialect }) }
 }
 
+/** The paths of addresses that differ in their hosts. */
+export const pathsOf = (addresses: { readonly [name: string]: string | undefined } = {}) =>
+  Object.fromEntries(Object.entries(addresses).map(([name, address]) => [name, new URL(address ?? "").pathname]))
+
 /** A broker in memory that may refresh as often as it likes. */
 export const layer = (provider: Provider, fetch: typeof globalThis.fetch = globalThis.fetch) =>
   BrokerHost.layerMemory([provider]).pipe(
