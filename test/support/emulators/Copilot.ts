@@ -36,8 +36,10 @@ export const notEntitled = (notificationId: string): Reply => ({
   },
 })
 export const otherApp = message(404, "Not Found")
-export const tooMany = (headers: Reply["headers"] = {}) =>
-  message(403, "API rate limit exceeded for user ID 1. If you reach out to GitHub Support…", headers)
+export const tooMany = message(403, "API rate limit exceeded for user ID 1. If you reach out to GitHub Support…")
+/** GitHub says it in other words too; then its headers do. */
+export const tooManySaid = (headers: Reply["headers"]) =>
+  message(403, "You have exceeded a secondary rate limit.", headers)
 
 export const copilot = ({ endpoints = true, interval = 5, now }: Options) =>
   start((books, origin) => {
