@@ -81,12 +81,6 @@ describe("what is built in", () => {
     }
   }
 
-  it("holds no secret, and notices fit on a few lines", () => {
-    const encoded = JSON.stringify(builtIn.map(({ record }) => record))
-    assert.notMatch(encoded, /GOCSPX|secret":"/)
-    for (const { record } of builtIn) assert.isAtMost(record.notice?.length ?? 0, 300)
-  })
-
   it.effect("names the environment variable that a client's secret is missing from", () =>
     Effect.gen(function* () {
       const providers = yield* Providers
