@@ -2,7 +2,7 @@
  * The README is true to the letter: its program is compiled and run, its commands are typed, its files exist.
  */
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -46,6 +46,7 @@ describe("the README", () => {
         "sh: tokenkeep serve",
         "ini: # ~/.config/systemd/user/tokenkeep.socket",
         "sh: tokenkeep grant",
+        "sh: tokenkeep events",
         "ts: import {",
       ],
     )
@@ -175,6 +176,16 @@ describe("the README", () => {
       ) ?? [""]
       assert.include(said[1], socket)
       assert.isFalse(existsSync(socket))
+    }),
+  )
+
+  it.live("shows how to follow what happens", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const [, ...args] = blockWith("tokenkeep events").trim().replaceAll('"', "").split(" ")
+      const following = yield* Program.start(args, { TOKENKEEP_HOME: home })
+      yield* Effect.promise(() => following.said("stderr", /^Following .*\n/))
+      assert.strictEqual(readdirSync(`${home}/events`).filter((name) => name.startsWith("logins-")).length, 2)
     }),
   )
 

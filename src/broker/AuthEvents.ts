@@ -56,7 +56,7 @@ export class AuthEvents extends Context.Reference<Hub>("tokenkeep/broker/AuthEve
 export const fingerprintOf = ({ accessToken }: { readonly accessToken: Redacted.Redacted }): string =>
   fingerprint(sha256, Redacted.value(accessToken))
 
-/** What is told in one process. */
+/** What is told within one process, to any number of listeners. */
 class LocalHub implements Hub {
   isHeard = false
   hearsTokens = false

@@ -3,18 +3,16 @@
  */
 import { Cause, type Clock, Duration, Effect, Exit, Option } from "effect"
 import type { AccountKey } from "../domain/AccountKey.ts"
-import type { Outcome } from "../domain/AccountRecord.ts"
 import type { RefreshFailure } from "../domain/AuthEvent.ts"
-import type { LockBusy, RefreshFailed, StoreCorrupt, StoreUnavailable, TokenNotFound } from "../domain/Errors.ts"
+import type { LockBusy, StoreCorrupt, StoreUnavailable, TokenNotFound } from "../domain/Errors.ts"
 import type { StoredToken } from "../domain/Token.ts"
 import { fingerprintOf, type Hub } from "./AuthEvents.ts"
 
 /** The provider's refusal, or the store's, or that somebody was faster. */
 type Failure =
-  | { readonly _tag: "Failed"; readonly reason: Exclude<Outcome, "refreshed">; readonly wait: Duration.Duration }
+  | { readonly _tag: "Failed"; readonly reason: RefreshFailure; readonly wait: Duration.Duration }
   | { readonly _tag: "Superseded" }
   | TokenNotFound
-  | RefreshFailed
   | LockBusy
   | StoreCorrupt
   | StoreUnavailable
@@ -22,8 +20,6 @@ type Failure =
 const words = {
   Superseded: "superseded",
   TokenNotFound: "logged_out",
-  // The one that is no answer of the provider: its record names another server or client.
-  RefreshFailed: "another_granter",
   LockBusy: "not_stored",
   StoreCorrupt: "not_stored",
   StoreUnavailable: "not_stored",

@@ -22,6 +22,7 @@ import {
 import { Digest } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
+import type { RefreshFailure } from "../domain/AuthEvent.ts"
 import {
   type LockBusy,
   ProviderNotFound,
@@ -178,7 +179,10 @@ export class Refresher extends Context.Service<
 
         const grant = yield* Effect.catchTag(client.beginRefresh(provider), "ProviderFailure", failed(Option.none()))
         if (!AccountRecord.isGranter(before, grant.granter)) {
-          return yield* RefreshFailed.make({ account, detail: anotherGranter(account) })
+          return yield* Failed.forGood(
+            "another_granter",
+            RefreshFailed.make({ account, detail: anotherGranter(account) }),
+          )
         }
         return yield* Effect.gen(function* () {
           const use = { at: yield* DateTime.now, pid, refreshTokenHash: hash }
@@ -197,7 +201,7 @@ export class Refresher extends Context.Service<
           if (kept._tag === "LoggedOut") return yield* TokenNotFound.make({ account })
           if (kept._tag === "LoggedIn") return yield* new Superseded({ token: kept.record.token })
           if (refreshed.accessToken === undefined && !isFresh(kept.record.token, at)) {
-            return yield* RefreshFailed.make({ account, detail: noAccessToken })
+            return yield* Failed.forGood("no_access_token", RefreshFailed.make({ account, detail: noAccessToken }))
           }
           return kept.record.token
         }).pipe(Effect.uninterruptible)
@@ -267,12 +271,17 @@ type Record = AccountRecord.AccountRecord
 /** The provider did not do what it was asked to; that is written down. */
 class Failed extends Data.TaggedError("Failed")<{
   readonly error: ReauthRequired | RefreshRateLimited | RefreshFailed
-  readonly reason: Exclude<AccountRecord.Outcome, "refreshed">
+  readonly reason: RefreshFailure
   /** How long nobody tries again. */
   readonly wait: Duration.Duration
   /** Whether another attempt is worth making at once. */
   readonly again: boolean
-}> {}
+}> {
+  /** What another attempt would not mend. */
+  static forGood(reason: RefreshFailure, error: RefreshFailed): Failed {
+    return new Failed({ reason, error, wait: Duration.zero, again: false })
+  }
+}
 
 /** Somebody has logged in anew meanwhile. */
 class Superseded extends Data.TaggedError("Superseded")<{ readonly token: StoredToken }> {}

@@ -47,6 +47,8 @@ export const RefreshFailure = Schema.Literals([
   "misconfigured",
   /** The provider's record names another server or client than at the login, so nothing was sent. */
   "another_granter",
+  /** The answer had everything but an access token that is still valid. */
+  "no_access_token",
   /** Somebody logged in anew, or out, meanwhile. */
   "superseded",
   "logged_out",

@@ -81,8 +81,8 @@ describe("a process that tells what happens", () => {
       const scope = yield* Scope.make()
       const stream = yield* Scope.provide(follow(), scope)
       assert.strictEqual(statSync(folder).mode & 0o777, 0o700)
-      const sockets = readdirSync(folder).filter((file) => file.endsWith(".sock"))
-      assert.strictEqual(statSync(`${folder}/${sockets[0]}`).mode & 0o777, 0o600)
+      const socket = readdirSync(folder).find((file) => file.endsWith(".sock"))
+      assert.strictEqual(statSync(`${folder}/${socket}`).mode & 0o777, 0o600)
       const late = yield* start
       late.events.publish(happening("late"))
       yield* late.end
