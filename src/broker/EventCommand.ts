@@ -188,7 +188,7 @@ export const layer: Layer.Layer<never, never, BrokerConfig | FileSystem.FileSyst
         if (Option.isSome(isDone)) return
         yield* complain("it was not run for all that happened, because tokenkeep has ended")
         yield* Fiber.interrupt(fiber)
-      }).pipe(Effect.interruptible),
+      }),
     )
     yield* Effect.acquireRelease(
       Effect.sync(() =>

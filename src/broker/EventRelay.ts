@@ -186,7 +186,6 @@ export const layer: Layer.Layer<never, never, BrokerConfig> = Layer.effectDiscar
         return Effect.forEach(left, ({ link }) => link.end, { concurrency: "unbounded", discard: true }).pipe(
           Effect.timeoutOption(closingTime),
           Effect.andThen(Effect.sync(() => left.forEach(({ link }) => link.drop()))),
-          Effect.interruptible,
         )
       }),
     )

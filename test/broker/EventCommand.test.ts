@@ -1,12 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
+import { Effect, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { AuthEvents } from "../../src/broker/AuthEvents.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as EventCommand from "../../src/broker/EventCommand.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
+import { endInterrupted } from "../support/endInterrupted.ts"
 import * as Logs from "../support/Logs.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
@@ -23,7 +24,7 @@ const setUp = Effect.fnUntraced(function* (onEvent: (script: string) => unknown,
   const scope = yield* Scope.make()
   const context = yield* EventCommand.layer.pipe(
     Layer.provide([BrokerConfig.layer(home), NodeServices.layer]),
-    Layer.merge(AuthEvents.layer),
+    Layer.provideMerge(AuthEvents.layer),
     Layer.fresh,
     Layer.buildWithScope(scope),
   )
@@ -32,7 +33,7 @@ const setUp = Effect.fnUntraced(function* (onEvent: (script: string) => unknown,
     home,
     events,
     /** Ends the host, which lets what was begun come to its end. */
-    end: Scope.close(scope, Exit.void),
+    end: endInterrupted(scope),
     read: (file: string) => readFileSync(`${home}/${file}`, "utf8"),
   }
 })

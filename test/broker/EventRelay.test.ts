@@ -13,6 +13,7 @@ import * as EventRelay from "../../src/broker/EventRelay.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { fromJson } from "../../src/domain/AuthEvent.ts"
 import * as EventFollower from "../../src/server/EventFollower.ts"
+import { endInterrupted } from "../support/endInterrupted.ts"
 import { inShort } from "../support/Heard.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
@@ -27,9 +28,9 @@ const setUp = Effect.gen(function* () {
   /** A process, which ends when `scope` is closed. */
   const start = Effect.gen(function* () {
     const scope = yield* Scope.make()
-    const teller = EventRelay.layer.pipe(Layer.provide(config), Layer.merge(AuthEvents.layer), Layer.fresh)
+    const teller = EventRelay.layer.pipe(Layer.provide(config), Layer.provideMerge(AuthEvents.layer), Layer.fresh)
     const events = yield* Effect.provideContext(AuthEvents, yield* Layer.buildWithScope(teller, scope))
-    return { events, end: Scope.close(scope, Exit.void) }
+    return { events, end: endInterrupted(scope) }
   })
   return { home, folder: `${home}/events`, follow, start }
 })
