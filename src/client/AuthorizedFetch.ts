@@ -5,7 +5,8 @@
  * is not. Redirects are followed to those hosts only; where one is not followed, it is the answer. What goes wrong before
  * anything is sent, and the trouble of the broker, are what the promise is rejected with.
  */
-import { Context, Data, Effect, Option, Redacted, Result, Schema, Semaphore } from "effect"
+import type { Context, Result } from "effect"
+import { Data, Effect, Option, Redacted, Schema, Semaphore } from "effect"
 import { Broker, type CallError, type TokenError } from "../broker/Broker.ts"
 import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
 import { type ConfigError, Providers } from "../broker/Providers.ts"
@@ -13,6 +14,7 @@ import type { AccountKey } from "../domain/AccountKey.ts"
 import type { ProviderNotConfigured } from "../domain/Errors.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { PublicToken } from "../domain/Token.ts"
+import type { ProviderDefinition } from "../oauth/Provider.ts"
 import { Fetch } from "../oauth/ProviderFetch.ts"
 import { Api } from "../oauth/ProviderRecord.ts"
 import { baseOf, hostsOf, isBound, under } from "./ApiAddress.ts"
@@ -98,8 +100,8 @@ const addressOf = (input: Input) => (input instanceof Request ? input.url : Stri
 /** What a `Request` says is what an `init` would; its body is a stream. */
 const initOf = (input: Input, init: RequestInit = {}): RequestInit => {
   if (!(input instanceof Request)) return init
-  const { body, headers, method, redirect, signal } = input
-  return { method, headers, signal, redirect, ...(body !== null && { body, duplex: "half" }), ...init }
+  const { body, headers, method, redirect, signal } = new Request(input, init)
+  return { ...init, method, headers, signal, redirect, ...(body !== null && { body, duplex: "half" }) }
 }
 
 /** Ends the connection of an answer that nobody reads. */
@@ -111,23 +113,44 @@ const isSame = (one: PublicToken, other: PublicToken) =>
 
 const decodeApi = Schema.decodeUnknownOption(Api)
 
-/** What says how the API is used. Where a record says so, it is asked each time, so that an edit counts at once. */
-const apiOf = Effect.fnUntraced(function* (account: AccountKey, { api, definition }: Options) {
-  const providers = yield* Effect.serviceOption(Providers)
-  const definitions = yield* ProviderDefinitions
-  if (api === undefined && definition === undefined && Option.isSome(providers)) {
-    return Effect.map(providers.value.record(account.provider), (record): Api => record.api ?? {})
+/** Where a redirect leads, if it is to be followed. */
+const next = (api: Api, { init, url }: Step, response: Response): Step | undefined => {
+  const location = response.headers.get("location")
+  if (!redirects.has(response.status) || location === null) return undefined
+  const to = URL.parse(location, url.href)
+  if (to === null || !isBound(api, to) || (url.protocol === "https:" && to.protocol !== "https:")) return undefined
+  const method = (init.method ?? "GET").toUpperCase()
+  const isSafe = method === "GET" || method === "HEAD"
+  if (response.status === 303 && !isSafe) {
+    const { body: _, duplex: __, ...bodyless } = init
+    const headers = [...new Headers(init.headers)].filter(([name]) => !name.startsWith("content-"))
+    return { url: to, init: { ...bodyless, method: "GET", headers } }
   }
-  const known = definitions.find(({ name }) => name === (definition ?? account.provider))?.record.api
+  const isKept = isSafe || response.status === 307 || response.status === 308
+  return isKept && isRepeatable(init.body) ? { url: to, init } : undefined
+}
+
+/** How the API is used. Where a record says so, it is asked each time, so that an edit counts at once. */
+const apiOf = (
+  { provider }: AccountKey,
+  { api, definition }: Options,
+  providers: Option.Option<Providers["Service"]>,
+  definitions: ReadonlyArray<ProviderDefinition>,
+): Effect.Effect<Api, ProviderNotConfigured | ConfigError> => {
+  if (api === undefined && definition === undefined && Option.isSome(providers)) {
+    return Effect.map(providers.value.record(provider), (record) => record.api ?? {})
+  }
+  const known = definitions.find(({ name }) => name === (definition ?? provider))?.record.api
   // What cannot be understood names no hosts.
-  return Effect.succeed(Option.getOrElse(decodeApi(api ?? known ?? {}), (): Api => ({})))
-})
+  return Effect.succeed(Option.getOrElse(decodeApi(api ?? known ?? {}), () => ({})))
+}
 
 /** Begins calls. */
 export const make = Effect.fnUntraced(function* (account: AccountKey, options: Options = {}) {
   const broker = yield* Broker
   const fetch = yield* Fetch
-  const currentApi = yield* apiOf(account, options)
+  const providers = yield* Effect.serviceOption(Providers)
+  const currentApi = apiOf(account, options, providers, yield* ProviderDefinitions)
   const oneAtATime = yield* Semaphore.make(1)
   let renewals = 0
   let renewed: Result.Result<PublicToken, TokenError | CallError> | undefined
@@ -140,7 +163,10 @@ export const make = Effect.fnUntraced(function* (account: AccountKey, options: O
     Effect.gen(function* () {
       if (renewed === undefined || renewals === renewalsThen) {
         renewed = yield* broker.getToken(account).pipe(
-          Effect.flatMap((token) => (isSame(token, sent) ? broker.refreshToken(account) : Effect.succeed(token))),
+          Effect.filterOrElse(
+            (token) => !isSame(token, sent),
+            () => broker.refreshToken(account),
+          ),
           Effect.result,
         )
         renewals++
@@ -151,27 +177,9 @@ export const make = Effect.fnUntraced(function* (account: AccountKey, options: O
   const refused = (api: Api, url: URL | null) =>
     new DestinationRefused({
       account,
-      host: Option.map(Option.fromNullOr(url), ({ host }) => host),
+      host: Option.filter(Option.fromNullishOr(url?.host), (host) => host !== ""),
       hosts: hostsOf(api),
     })
-
-  /** Where a redirect leads, if it is to be followed. */
-  const next = (api: Api, { init, url }: Step, response: Response): Step | undefined => {
-    const location = response.headers.get("location")
-    if (!redirects.has(response.status) || location === null) return undefined
-    const to = URL.parse(location, url.href)
-    if (to === null || !isBound(api, to) || (url.protocol === "https:" && to.protocol !== "https:")) return undefined
-    const method = (init.method ?? "GET").toUpperCase()
-    const isSafe = method === "GET" || method === "HEAD"
-    if (response.status === 303 && !isSafe) {
-      const { body: _, duplex: __, ...bodyless } = init
-      const headers = new Headers(init.headers)
-      for (const name of [...headers.keys()]) if (name.startsWith("content-")) headers.delete(name)
-      return { url: to, init: { ...bodyless, method: "GET", headers } }
-    }
-    const isKept = isSafe || response.status === 307 || response.status === 308
-    return isKept && isRepeatable(init.body) ? { url: to, init } : undefined
-  }
 
   const sendFrom = Effect.fnUntraced(function* (api: Api, first: PublicToken, begun: Step) {
     // "error" and "manual" are wishes of the caller; else it is done here.
@@ -245,7 +253,10 @@ export const toPromise =
     send: (input: Input, init?: RequestInit) => Effect.Effect<Response, Failure | FetchRejected>,
   ): Fetched =>
   (input, init) =>
-    Effect.raceFirst(send(input, init), aborted(initOf(input, init).signal)).pipe(
+    Effect.raceFirst(
+      send(input, init),
+      aborted(init?.signal ?? (input instanceof Request ? input.signal : undefined)),
+    ).pipe(
       // The very value, not one that wraps it.
       Effect.catchTag("FetchRejected", ({ cause }) => Effect.die(cause)),
       Effect.runPromiseWith(context),

@@ -35,7 +35,7 @@ export const make = Effect.fnUntraced(function* (account: AccountKey, options: A
       .execute(URL.canParse(request.url) ? request : HttpClientRequest.setUrl(request, url.href))
       .pipe(
         Effect.provideService(FetchHttpClient.Fetch, fetch),
-        Effect.catch((error) => Effect.fail(failure ?? error)),
+        Effect.mapError((error) => failure ?? error),
       )
   })
 

@@ -38,8 +38,16 @@ const redirectTo = (status: number, location: string) => new Response(null, { st
 
 const tag = ({ _tag }: { readonly _tag: string }) => _tag
 
-const rejectionOf = (promise: Promise<unknown>) =>
-  Effect.flip(Effect.tryPromise({ try: () => promise, catch: (e) => e }))
+const abortController = () => new AbortController()
+
+/** What a promise is rejected with. */
+const rejectionOf = (promise: Promise<unknown>): Effect.Effect<unknown> =>
+  Effect.promise(() =>
+    promise.then(
+      () => "it was not rejected",
+      (error: unknown) => error,
+    ),
+  )
 
 describe("a redirect", () => {
   for (const [status, init, location, followedBy] of [
@@ -237,7 +245,7 @@ describe("a fetch with a token", () => {
         getToken: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)),
       })
       const waiting = yield* Effect.provide(fetchFor(account, { api }), slow)
-      const controller = new AbortController()
+      const controller = abortController()
       const rejection = rejectionOf(waiting("/", { signal: controller.signal }))
       const fiber = yield* Effect.forkChild(rejection, { startImmediately: true })
       controller.abort(failure)
@@ -394,7 +402,7 @@ describe("over real sockets", () => {
       let answering: ServerResponse | undefined
       const { port } = yield* serve((_, response) => {
         answering = response
-        response.once("close", () => Effect.runFork(Deferred.succeed(closed, undefined)))
+        response.once("close", () => Deferred.doneUnsafe(closed, Effect.void))
         response.writeHead(200, { "content-type": "text/event-stream" }).write("data: 1\n\n")
       })
       const client = yield* overSockets(port)
@@ -423,8 +431,8 @@ describe("over real sockets", () => {
       const come = yield* Deferred.make<void>()
       const closed = yield* Deferred.make<void>()
       const { port } = yield* serve((_, response) => {
-        response.once("close", () => Effect.runFork(Deferred.succeed(closed, undefined)))
-        Effect.runFork(Deferred.succeed(come, undefined))
+        response.once("close", () => Deferred.doneUnsafe(closed, Effect.void))
+        Deferred.doneUnsafe(come, Effect.void)
       })
       const client = yield* overSockets(port)
       const asking = yield* Effect.forkChild(client.get("/never"))

@@ -189,8 +189,9 @@ export const suite = <E>(
         const { login } = yield* ScriptedProvider
         const token = yield* loggedIn
         const other = (yield* login).token
+        const run = Effect.runPromiseWith(yield* Effect.context())
         testApi.answer = async (asked) => {
-          await Effect.runPromise(store.set(account, AccountRecord.fromLogin(other, DateTime.makeUnsafe(0))))
+          await run(store.set(account, AccountRecord.fromLogin(other, DateTime.makeUnsafe(0))))
           return unlessToken(token)(asked)
         }
         const client = yield* HttpClient.HttpClient
