@@ -5,8 +5,8 @@
  * is not. Redirects are followed to those hosts only; where one is not followed, it is the answer. What goes wrong before
  * anything is sent, and the trouble of the broker, are what the promise is rejected with.
  */
-import type { Context, Result } from "effect"
-import { Data, Effect, Option, Redacted, Schema, Semaphore } from "effect"
+import type { Context } from "effect"
+import { Data, Effect, Option, Redacted, Schema } from "effect"
 import { Broker, type CallError, type TokenError } from "../broker/Broker.ts"
 import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
 import { type ConfigError, Providers } from "../broker/Providers.ts"
@@ -19,6 +19,7 @@ import { Fetch } from "../oauth/ProviderFetch.ts"
 import { Api } from "../oauth/ProviderRecord.ts"
 import { baseOf, hostsOf, isBound, under } from "./ApiAddress.ts"
 import { isUsable, withToken } from "./ApiHeaders.ts"
+import * as SharedAnswer from "./SharedAnswer.ts"
 
 export interface Options {
   /** How the API is used. Default: as the provider's record says, else as is known of a provider of this name. */
@@ -151,28 +152,21 @@ export const make = Effect.fnUntraced(function* (account: AccountKey, options: O
   const fetch = yield* Fetch
   const providers = yield* Effect.serviceOption(Providers)
   const currentApi = apiOf(account, options, providers, yield* ProviderDefinitions)
-  const oneAtATime = yield* Semaphore.make(1)
-  let renewals = 0
-  let renewed: Result.Result<PublicToken, TokenError | CallError> | undefined
+  const current = yield* SharedAnswer.make<PublicToken, TokenError | CallError>()
+  const renewed = yield* SharedAnswer.make<PublicToken, TokenError | CallError>()
 
-  /**
-   * A token instead of one that was not taken. What came of a renewal after that one was sent is for all who sent it;
-   * and one that the broker already has another for needs no refresh.
-   */
-  const renew = (sent: PublicToken, renewalsThen: number) =>
-    Effect.gen(function* () {
-      if (renewed === undefined || renewals === renewalsThen) {
-        renewed = yield* broker.getToken(account).pipe(
-          Effect.filterOrElse(
-            (token) => !isSame(token, sent),
-            () => broker.refreshToken(account),
-          ),
-          Effect.result,
-        )
-        renewals++
-      }
-      return yield* Effect.fromResult(renewed)
-    }).pipe(oneAtATime.withPermit)
+  const getToken = Effect.suspend(() => current.after(current.asked(), broker.getToken(account)))
+
+  /** A token instead of one that was not taken. If the broker has another one already, it is that. */
+  const renew = (sent: PublicToken, since: number) =>
+    renewed.after(
+      since,
+      Effect.filterOrElse(
+        broker.getToken(account),
+        (token) => !isSame(token, sent),
+        () => broker.refreshToken(account),
+      ),
+    )
 
   const refused = (api: Api, url: URL | null) =>
     new DestinationRefused({
@@ -190,7 +184,7 @@ export const make = Effect.fnUntraced(function* (account: AccountKey, options: O
     let hops = 0
     let isRenewed = false
     while (true) {
-      const renewalsThen = renewals
+      const since = renewed.asked()
       if (!isUsable(token)) return yield* new TokenUnusable({ account })
       const response = yield* Effect.tryPromise({
         try: () =>
@@ -203,7 +197,7 @@ export const make = Effect.fnUntraced(function* (account: AccountKey, options: O
       })
       if (response.status === 401 && !isRenewed && isRepeatable(step.init.body)) {
         isRenewed = true
-        const other = yield* Effect.onError(renew(token, renewalsThen), () => discard(response))
+        const other = yield* Effect.onError(renew(token, since), () => discard(response))
         if (isSame(other, token)) return response
         token = other
       } else {
@@ -221,7 +215,7 @@ export const make = Effect.fnUntraced(function* (account: AccountKey, options: O
     const api = yield* currentApi
     const whole = URL.parse(address)
     if (hostsOf(api).length === 0 || (whole !== null && !isBound(api, whole))) return yield* refused(api, whole)
-    const token = yield* broker.getToken(account)
+    const token = yield* getToken
     const base = baseOf(api, token.extras)
     const url = whole ?? (base === undefined ? null : under(base, address))
     if (url === null || !isBound(api, url)) return yield* refused(api, url)

@@ -162,22 +162,22 @@ export const suite = <E>(
     )
 
     test(
-      "refreshes it once for fifty requests at a time",
+      "refreshes it once for two hundred requests at a time, and asks the host no more than it may",
       Effect.fnUntraced(function* (testApi) {
         const token = yield* loggedIn
         const { promise: all, resolve } = Promise.withResolvers<void>()
         testApi.answer = async (asked) => {
-          if (testApi.asked.length === 50) resolve()
+          if (testApi.asked.length === 200) resolve()
           await all
           return unlessToken(token)(asked)
         }
         const client = yield* HttpClient.HttpClient
         const statuses = yield* Effect.all(
-          Array.from({ length: 50 }, (_, n) => Effect.map(client.get(`/${n}`), ({ status }) => status)),
+          Array.from({ length: 200 }, (_, n) => Effect.map(client.get(`/${n}`), ({ status }) => status)),
           { concurrency: "unbounded" },
         )
         assert.deepStrictEqual([...new Set(statuses)], [200])
-        assert.strictEqual(testApi.asked.length, 100)
+        assert.strictEqual(testApi.asked.length, 400)
         assert.deepStrictEqual(yield* (yield* ScriptedProvider).calls, ["refresh_token"])
       }),
     )
