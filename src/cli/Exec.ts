@@ -11,6 +11,7 @@ import { ProcessId } from "../broker/ProcessId.ts"
 import * as GrantsClient from "../client/GrantsClient.ts"
 import { Label } from "../domain/Grant.ts"
 import { printable } from "../domain/RemoteText.ts"
+import { Adoptions } from "../import/Adoptions.ts"
 import { Audit } from "../server/Audit.ts"
 import { type Granted, Grants, type NewGrant } from "../server/Grants.ts"
 import * as GrantsHost from "../server/GrantsHost.ts"
@@ -93,7 +94,7 @@ const ourselves = Effect.fnUntraced(function* (tcp: Said["tcp"]) {
     ...(Option.isSome(tcp) && { tcp: tcp.value === "" ? anyPort : tcp.value }),
   }).pipe(
     Layer.provide([Questions.layerOff, PeerCredentials.layer, Audit.layerFile({ mode: "on" })]),
-    Layer.provide(BrokerHost.layer),
+    Layer.provide(BrokerHost.layer.pipe(Layer.provide(Adoptions.layerFeeding))),
     Layer.provide(ProcessHygiene.layerForParent),
   )
   return yield* Effect.map(Layer.build(host), Context.get(Grants))

@@ -5,6 +5,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Option } from "effect"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
 import * as BrokerHost from "../broker/BrokerHost.ts"
+import { Adoptions } from "../import/Adoptions.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
 import * as BrokerClientEnv from "../client/BrokerClientEnv.ts"
 import { LoginStatus } from "./LoginStatus.ts"
@@ -14,7 +15,11 @@ import * as ProcessHygiene from "./ProcessHygiene.ts"
 export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices.layer))
 
 /** The broker with the refresh tokens, and everything under it. */
-export const local = BrokerHost.layer.pipe(Layer.provideMerge(places), Layer.provide(ProcessHygiene.layer))
+export const local = BrokerHost.layer.pipe(
+  Layer.provide(Adoptions.layerFeeding),
+  Layer.provideMerge(places),
+  Layer.provide(ProcessHygiene.layer),
+)
 
 /** A broker, and what `status` needs. */
 export const either = Layer.unwrap(
