@@ -131,7 +131,7 @@ const takeOver = Effect.fnUntraced(function* (
   const account = Option.getOrUndefined(Option.orElse(as, () => login.suggestion))
   if (account === undefined) {
     return yield* new UsageError({
-      detail: `${printable(text)} is a login at a provider that is not known here. Say which one it is with: --as PROVIDER:BUCKET`,
+      detail: `${printable(text)} is a login at a provider that is not known here. Name the one that is configured here with --as.`,
     })
   }
   const adopted = (yield* adoptions.list).find((one) => isAdoptionOf(one, login))

@@ -75,18 +75,21 @@ export const make = Effect.gen(function* () {
   }, Effect.scoped)
 
   /** Removes what processes that were killed over it have left, which holds tokens; not what somebody writes now. */
-  const removeLeftovers = Effect.fnUntraced(function* (target: string) {
-    const folder = paths.dirname(target)
-    const now = yield* Clock.currentTimeMillis
-    const names = yield* fs.readDirectory(folder)
-    const isLeft = (name: string) => name.startsWith(`.${paths.basename(target)}.`) && name.endsWith(leftover)
-    for (const name of names.filter(isLeft)) {
-      const path = paths.join(folder, name)
-      const { mtime } = yield* fs.stat(path)
-      const isOld = Option.exists(mtime, (written) => now - written.getTime() > Duration.toMillis(longestWrite))
-      if (isOld) yield* fs.remove(path, { force: true })
-    }
-  }, Effect.ignore)
+  const removeLeftovers = Effect.fnUntraced(
+    function* (target: string) {
+      const folder = paths.dirname(target)
+      const now = yield* Clock.currentTimeMillis
+      const names = yield* fs.readDirectory(folder)
+      const isLeft = (name: string) => name.startsWith(`.${paths.basename(target)}.`) && name.endsWith(leftover)
+      for (const name of names.filter(isLeft)) {
+        const path = paths.join(folder, name)
+        const { mtime } = yield* fs.stat(path)
+        const isOld = Option.exists(mtime, (written) => now - written.getTime() > Duration.toMillis(longestWrite))
+        if (isOld) yield* fs.remove(path, { force: true })
+      }
+    },
+    (effect) => Effect.ignore(effect),
+  )
 
   return {
     read,
