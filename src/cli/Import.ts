@@ -267,12 +267,12 @@ const show = Effect.fnUntraced(function* (json: boolean) {
     }
   }
   for (const { detail } of found.remarks) yield* Console.error(`Note: ${detail}`)
-  for (const { account, ended, tool, ...adoption } of adopted) {
-    if (ended !== undefined) {
-      yield* Console.error(
-        `Note: ${printable(`${tool}:${account}`)} is no longer adopted: the tool ${ended.why}. The login ${printable(accountOf({ account, tool, ...adoption }).toString())} is kept here; clear this with: tokenkeep import --undo ${tool}`,
-      )
-    }
+  for (const { account, ended, tool } of adopted) {
+    if (ended === undefined) continue
+    const name = printable(`${tool}:${account}`)
+    yield* Console.error(
+      `Note: ${name} is no longer adopted: ${ended.why}. Clear this with: tokenkeep import --undo ${name}`,
+    )
   }
 })
 

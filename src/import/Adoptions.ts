@@ -86,9 +86,9 @@ export type Standing =
   | "damaged"
 
 const endings: { readonly [standing in Standing]?: string } = {
-  anew: "has logged in anew by itself",
-  emptied: "has logged out, or has another access token",
-  gone: "has no login there any more",
+  anew: "the tool has logged in anew by itself",
+  emptied: "the tool has logged out, or has another access token",
+  gone: "the tool has no login there any more",
 }
 
 const textIn = (value: Option.Option<unknown>) =>
@@ -126,6 +126,8 @@ export class Adoptions extends Context.Service<
       shape: Shape,
       file: Option.Option<VendorFile.Content>,
     ) => Effect.Effect<Standing>
+    /** From now on the tool's file is left alone. */
+    readonly end: (adoption: Adoption, why: string) => Effect.Effect<void, StoreUnavailable>
     /** Sees to it that the tool has the access token of our record, and nothing else; returns how the file was. */
     readonly feed: (
       adoption: Adoption,
@@ -192,7 +194,7 @@ export class Adoptions extends Context.Service<
       const end = Effect.fnUntraced(function* (adoption: Adoption, why: string) {
         yield* set({ ...adoption, ended: { at: yield* DateTime.now, why } })
         yield* Effect.logWarning(
-          `${oneLine(adoption.path)} is left alone from now on: the tool ${why}. The login ${printable(accountOf(adoption).toString())} is kept here.`,
+          `${oneLine(adoption.path)} is left alone from now on, and ${printable(accountOf(adoption).toString())} is no longer adopted: ${why}.`,
         )
       })
 
@@ -239,8 +241,9 @@ export class Adoptions extends Context.Service<
         }),
         set,
         remove: Effect.fnUntraced(function* (account) {
-          yield* files.remove(yield* fileOf(account, extension))
+          // In this order: as long as the second is there, it is known that there may be the first.
           yield* files.remove(yield* originalOf(account))
+          yield* files.remove(yield* fileOf(account, extension))
         }),
         keepOriginal: Effect.fnUntraced(function* (account, text) {
           yield* files.write(yield* originalOf(account), text)
@@ -248,6 +251,7 @@ export class Adoptions extends Context.Service<
         original: (account) => Effect.flatMap(originalOf(account), files.read),
         hashOf,
         standing,
+        end,
         feed: (adoption, record) =>
           feedOnce(adoption, record).pipe(Effect.retry({ times: 2, while: ({ _tag }) => _tag === "FileChanged" })),
       })

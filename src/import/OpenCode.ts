@@ -30,12 +30,15 @@ const providers: { readonly [name: string]: { readonly provider: string; readonl
   "github-copilot": { provider: "copilot", rotates: false },
 }
 
+/** That of an enterprise has a name of its own. */
+const isCopilot = (name: string) => name.startsWith("github-copilot")
+
 const contentIn = (name: string, login: Option.Option.Value<ReturnType<typeof decodeEntry>>): Content => {
   if (login.type === "api")
     return { _tag: "Dead", why: "it is an API key, not a login: keep it with tokenkeep key set" }
   if (login.type !== "oauth") return { _tag: "Dead", why: "it is of a kind that is not known here" }
   const isNever = Number(login.expires) === 0 && login.expires !== null && login.expires !== undefined
-  if (name.startsWith("github-copilot")) {
+  if (isCopilot(name)) {
     const githubToken = textOf(login.refresh) ?? login.access
     // A GitHub token is not what is handed out.
     const copilotToken = login.access === githubToken ? undefined : login.access
@@ -55,7 +58,8 @@ export const read = (text: string) =>
       const known = Object.hasOwn(providers, name) ? providers[name] : undefined
       const login = decodeEntry(value)
       if (Option.isNone(login)) {
-        return { entry: name, rotates: false, content: { _tag: "Dead", why: "it is of a kind that is not known here" } }
+        const why = "it is of a kind that is not known here"
+        return { entry: name, account: name, rotates: false, content: { _tag: "Dead", why } }
       }
       const isEnterprise = textOf(login.value.enterpriseUrl) !== undefined
       const content = contentIn(name, login.value)
@@ -64,7 +68,8 @@ export const read = (text: string) =>
         account: name,
         ...(known !== undefined && !isEnterprise && { provider: known.provider }),
         // Of a provider that is not known the worst is assumed.
-        rotates: content._tag === "Token" && content.token.refreshToken !== undefined && (known?.rotates ?? true),
+        rotates:
+          content._tag === "Token" && content.token.refreshToken !== undefined && (known?.rotates ?? !isCopilot(name)),
         content,
       }
     }),

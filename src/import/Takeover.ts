@@ -370,10 +370,15 @@ export class Takeover extends Context.Service<
             }
             yield* Effect.gen(function* () {
               const record = yield* accounts.get(account)
-              if (Option.isNone(record)) return
-              const found = yield* adoptions.feed(adoption, record.value)
+              const shape = toolCalled(adoption.tool)?.shape?.(adoption.entry)
+              if (shape === undefined) return
+              const found = Option.isSome(record)
+                ? yield* adoptions.feed(adoption, record.value)
+                : yield* adoptions.standing(adoption, shape, yield* files.read(adoption.path))
+              const isMoved = found !== "untouched" || Option.exists(record, (ours) => isOf(adoption, ours))
               // It was begun, and nothing was moved.
-              if (found === "untouched" && !isOf(adoption, record.value)) yield* adoptions.remove(account)
+              if (!isMoved) return yield* adoptions.remove(account)
+              if (Option.isNone(record)) yield* adoptions.end(adoption, "the login was forgotten here")
             }).pipe(
               lock.withLock(account, "refresh"),
               Effect.catch((error) => Effect.logWarning(error.message)),
