@@ -253,25 +253,12 @@ export class Takeover extends Context.Service<
           yield* forget
           return { _tag: "Returned", isSpent } as const
         })
-        switch (standing) {
-          case "returned":
-            // Ours was refreshed since, if it is another: then theirs is spent.
-            if (adoption.returning === hash) return yield* finish
-            break
-          case "untouched":
-            if (!isOf(adoption, ours)) {
-              yield* forget
-              return { _tag: "KeptApart" }
-            }
-            if (adoption.taken === hash) return yield* finish
-            break
-          case "anew":
-            // They got it back, and have used it: theirs is newer.
-            if (adoption.returning === hash) return yield* finish
-            yield* forget
-            return { _tag: "KeptApart" }
-          default:
-            break
+        // They got it back before whoever gave it was killed, and have used it since: theirs is newer.
+        if (standing === "anew" && adoption.returning === hash) return yield* finish
+        const isApart = standing === "anew" || (standing === "untouched" && !isOf(adoption, ours))
+        if (isApart) {
+          yield* forget
+          return { _tag: "KeptApart" }
         }
         const restored = yield* textWith(adoption, shape, file, ours.token, Redacted.value(refreshToken))
         yield* adoptions.set({ ...adoption, returning: hash })

@@ -321,6 +321,42 @@ describe("whoever is killed", () => {
     )
   }
 
+  it.live("over adopting a login in the place of another loses neither to the refreshes of that one", () =>
+    Effect.gen(function* () {
+      const other = '{"anthropic":{"type":"oauth","refresh":"other","access":"a","expires":1900000000000}}'
+      const adoptInstead = adopt("claude", Importing.anthropicAccount, undefined, true)
+      let killAt = 0
+      for (let lived = false; !lived; killAt++) {
+        const { home, process, theirs } = yield* setUp
+        yield* place(home, ".local/share/opencode/auth.json", other)
+        yield* process(take("opencode", Importing.anthropicAccount))
+        lived = isAlive(yield* Effect.exit(Effect.provide(adoptInstead, processIn(home, { killAt }))))
+        const isStillOther = (yield* ours(home)) === "other"
+        if (isStillOther) yield* process(refreshed("other-2"))
+        yield* assertKept(home, theirs(), refreshToken, `killed at ${killAt}`)
+        if (isStillOther) assert.strictEqual(yield* ours(home), "refresh-other-2")
+      }
+      assert.isAbove(killAt, 8)
+    }),
+  )
+
+  it.live("over giving a login back that the tool then refreshes leaves it to the tool", () =>
+    Effect.gen(function* () {
+      let [killAt, used] = [0, 0]
+      for (let lived = false; !lived; killAt++) {
+        const { home, path, process, theirs } = yield* setUp
+        yield* process(adopt("claude"))
+        lived = isAlive(yield* Effect.exit(Effect.provide(undo(), processIn(home, { killAt }))))
+        if (theirs() === "") continue
+        used++
+        writeFileSync(path, readFileSync(path, "utf8").replace(refreshToken, "newer"))
+        if (Option.isSome(yield* process(adoptionOf()))) yield* process(undo())
+        assert.deepStrictEqual([theirs(), yield* ours(home)], ["newer", undefined], `killed at ${killAt}`)
+      }
+      assert.isAbove(used, 3)
+    }),
+  )
+
   it.live("over feeding a tool has the next one do it", () =>
     Effect.gen(function* () {
       let killAt = 0
@@ -335,6 +371,30 @@ describe("whoever is killed", () => {
         assert.include(readFileSync(path, "utf8"), "access-2", `killed at ${killAt}`)
       }
       assert.isAbove(killAt, 4)
+    }),
+  )
+})
+
+describe("a tool that refreshes by itself", () => {
+  it.live("while its login is adopted keeps the new refresh token, or we have it", () =>
+    Effect.gen(function* () {
+      let [killAt, retaken] = [0, 0]
+      for (let happened = true; happened; killAt++) {
+        const { home, path, text, theirs } = yield* setUp
+        happened = false
+        const instead = () => {
+          happened = true
+          writeFileSync(path, text.replace(refreshToken, "newer"))
+        }
+        yield* Effect.exit(Effect.provide(adopt("claude"), processIn(home, { killAt, instead })))
+        if (!happened) break
+        const here = yield* ours(home)
+        // Not both: then one would log the other out.
+        assert.deepStrictEqual([theirs(), here].filter((token) => token === "newer").length, 1, `at ${killAt}`)
+        if (here === "newer") retaken++
+      }
+      assert.isAbove(killAt, 6)
+      assert.isAbove(retaken, 3)
     }),
   )
 })

@@ -32,15 +32,24 @@ export const providerOf = (name: string, clientId = anthropic.record.clientId ??
   secret: Option.none(),
 })
 
-/** A file system that ends the process at a step that changes something, and does nothing after it. */
-const mortal = (fs: FileSystem.FileSystem, killAt: number) => {
+/**
+ * A file system that ends the process at a step that changes something, and does nothing after it; or has somebody else do
+ * something at that step.
+ */
+const mortal = (fs: FileSystem.FileSystem, killAt: number, instead: (() => void) | undefined) => {
   let steps = 0
-  const step = Effect.suspend(() => (steps++ >= killAt ? Effect.die("killed") : Effect.void))
+  const step = Effect.suspend(() => {
+    const isNow = instead === undefined ? steps >= killAt : steps === killAt
+    steps++
+    if (!isNow) return Effect.void
+    return instead === undefined ? Effect.die("killed") : Effect.sync(instead)
+  })
   return FileSystem.FileSystem.of({
     ...fs,
     open: (path, options) =>
       options?.flag === "r" ? fs.open(path, options) : Effect.andThen(step, fs.open(path, options)),
-    rename: (from, to) => Effect.andThen(step, fs.rename(from, to)),
+    // Between a last look and this nobody else can be kept from writing.
+    rename: (from, to) => (instead === undefined ? Effect.andThen(step, fs.rename(from, to)) : fs.rename(from, to)),
     remove: (path, options) => Effect.andThen(step, fs.remove(path, options)),
     chmod: (path, mode) => Effect.andThen(step, fs.chmod(path, mode)),
     makeDirectory: (path, options) => Effect.andThen(step, fs.makeDirectory(path, options)),
@@ -50,13 +59,17 @@ const mortal = (fs: FileSystem.FileSystem, killAt: number) => {
 /** A process; it is killed before the step with this number, if it takes so many. */
 export const processIn = (
   home: string,
-  options: { readonly killAt?: number; readonly providers?: ReadonlyArray<Provider> } = {},
+  options: {
+    readonly killAt?: number
+    readonly instead?: () => void
+    readonly providers?: ReadonlyArray<Provider>
+  } = {},
 ) => {
   const { killAt = Infinity, providers = [providerOf("anthropic"), providerOf("codex"), providerOf("github")] } =
     options
   const system = Layer.effect(
     FileSystem.FileSystem,
-    Effect.map(FileSystem.FileSystem, (fs) => mortal(fs, killAt)),
+    Effect.map(FileSystem.FileSystem, (fs) => mortal(fs, killAt, options.instead)),
   ).pipe(Layer.provideMerge(NodeServices.layer))
   const machine = Layer.succeed(
     Machine,
@@ -94,13 +107,13 @@ const found = Effect.fnUntraced(function* (tool: string, account?: string) {
 })
 
 /** What `tokenkeep import TOOL --adopt` does. */
-export const adopt = (tool: string, account: AccountKey = anthropicAccount, entry?: string) =>
+export const adopt = (tool: string, account: AccountKey = anthropicAccount, entry?: string, replace = false) =>
   Effect.gen(function* () {
     const takeover = yield* Takeover
     yield* takeover.settle
     const known = yield* Effect.flatMap(Adoptions, ({ get }) => get(account))
     if (Option.exists(known, ({ ended, returning }) => ended === undefined && returning === undefined)) return
-    yield* takeover.adopt(yield* found(tool, entry), account, false)
+    yield* takeover.adopt(yield* found(tool, entry), account, replace)
   })
 
 export const take = (tool: string, account: AccountKey, replace = false) =>
