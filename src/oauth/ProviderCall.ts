@@ -7,7 +7,8 @@ import { type Dialect, standard, type VendorRequest } from "./Dialect.ts"
 import { codeIn, type DeviceWord, meaningOf } from "./ErrorMeaning.ts"
 import type { Provider } from "./Provider.ts"
 import { ProviderFailure, type Reason } from "./ProviderFailure.ts"
-import type { JsonObject, ProviderFetch } from "./ProviderFetch.ts"
+import type { JsonObject } from "./JsonObject.ts"
+import type { ProviderFetch } from "./ProviderFetch.ts"
 import type { Call } from "./ProviderRecord.ts"
 import { retryAfter } from "./RetryAfter.ts"
 import * as SecureUrl from "./SecureUrl.ts"
@@ -124,7 +125,8 @@ const ours = (
   built: Omit<VendorRequest, "call" | "encoding">,
   more: VendorRequest["parameters"],
 ): VendorRequest => {
-  const { "content-type": _, ...builtHeaders } = built.headers
+  // Who builds the request is not who sends it.
+  const { "content-type": _, "user-agent": __, ...builtHeaders } = lowerCased(built.headers)
   return {
     call,
     method: built.method,
