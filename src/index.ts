@@ -14,6 +14,7 @@
  * - `Grants`: what others than that user may have less of. `GrantsHost.layer` serves it, on sockets of its own; `Questions` asks
  *   a person; `GrantOperations.make` makes the operations for a `UnixServer`, and `GrantsClient.layer` asks for them there.
  * - `Audit`: what is noted of each request, in the audit folder (`Audit.layerFile`) or not at all (`Audit.layerOff`).
+ * - `Adoptions.layerFeeding`, provided to `BrokerHost.layer`: tools whose logins were adopted get each new access token.
  * - `AccountKey`, `Token`, `Errors`: the words that all of them use.
  */
 export { Accounts } from "./broker/Accounts.ts"
@@ -33,6 +34,7 @@ export * as AuthorizedFetch from "./client/AuthorizedFetch.ts"
 export * as BrokerClient from "./client/BrokerClient.ts"
 export * as BrokerClientEnv from "./client/BrokerClientEnv.ts"
 export * as GrantsClient from "./client/GrantsClient.ts"
+export { Adoptions } from "./import/Adoptions.ts"
 export * as AccountKey from "./domain/AccountKey.ts"
 export * as AccountRecord from "./domain/AccountRecord.ts"
 export * as Errors from "./domain/Errors.ts"

@@ -179,7 +179,7 @@ const explanation = (login: FoundLogin) =>
   `The refresh token of ${login.tool.title} is good once: if ${login.tool.title} and tokenkeep both have it, the first that uses it logs the other out.`
 
 /** Asks a person, on stderr; without one, nothing is done. */
-const ask = Effect.fnUntraced(function* (
+export const ask = Effect.fnUntraced(function* (
   login: FoundLogin,
   account: AccountKey,
 ): Effect.fn.Return<Way, UsageError, Stdio.Stdio | Terminal.Terminal | Prompt.Environment> {
