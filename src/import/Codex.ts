@@ -6,8 +6,10 @@
  * `ccproxy/plugins/oauth_codex/`). Codex can keep its login in the system's keyring too, and then removes the file.
  * On trust: that an empty refresh token is put up with as long as the access token is good; the field itself must be a text.
  */
-import { DateTime, Option, Predicate, Redacted, Schema } from "effect"
+import { DateTime, Option, Redacted, Schema } from "effect"
+import { type JsonObject, numberIn, objectIn, textIn } from "../oauth/JsonObject.ts"
 import { claimsOf } from "../oauth/JwtClaims.ts"
+import { account as accountOf } from "../providers/Codex.ts"
 import { contentOf, decoder, type Entry, expiryOf, Text } from "./FoundLogin.ts"
 import { join } from "./Machine.ts"
 import type { Shape, Tool } from "./Tool.ts"
@@ -21,21 +23,10 @@ const decode = decoder(
   }),
 )
 
-type Claims = { readonly [name: string]: unknown }
-const claimsIn = (jwt: string | null | undefined): Claims => Option.getOrElse(claimsOf(jwt ?? ""), () => ({}))
-const textIn = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined)
-const objectIn = (value: unknown): Claims => (isClaims(value) ? value : {})
-const isClaims = (value: unknown): value is Claims => Predicate.isObject(value)
+const claimsIn = (jwt: string | null | undefined): JsonObject => Option.getOrElse(claimsOf(jwt ?? ""), () => ({}))
 
-const accountIn = (claims: Claims) => {
-  const auth = objectIn(claims["https://api.openai.com/auth"])
-  return textIn(auth["chatgpt_account_id"]) ?? textIn(auth["account_id"]) ?? textIn(claims["account_id"])
-}
-
-const emailIn = (claims: Claims) =>
+const emailIn = (claims: JsonObject) =>
   textIn(claims["email"]) ?? textIn(objectIn(claims["https://api.openai.com/profile"])["email"])
-
-const numberIn = (value: unknown) => (typeof value === "number" ? value : undefined)
 
 export const read = (text: string) =>
   Option.map(decode(text), ({ OPENAI_API_KEY: key, tokens }): ReadonlyArray<Entry> => {
@@ -46,18 +37,14 @@ export const read = (text: string) =>
     }
     const [id, access] = [claimsIn(tokens.id_token), claimsIn(tokens.access_token)]
     const account = emailIn(id) ?? emailIn(access)
-    const accountId = accountIn(id) ?? accountIn(access) ?? textIn(tokens.account_id)
-    const isFedramp = [id, access].some(
-      (claims) => objectIn(claims["https://api.openai.com/auth"])["chatgpt_account_is_fedramp"] === true,
-    )
     const content = contentOf({
       accessToken: tokens.access_token,
       refreshToken: tokens.refresh_token,
       expiry: expiryOf(numberIn(access["exp"])),
       extras: {
         id_token: textIn(tokens.id_token),
-        account_id: accountId,
-        ...(isFedramp && { account_is_fedramp: "true" }),
+        account_id: textIn(tokens.account_id),
+        ...accountOf({ id_token: tokens.id_token, access_token: tokens.access_token }),
       },
     })
     return [{ ...common, ...(account !== undefined && { account }), content }]

@@ -4,6 +4,7 @@
  * Sources: QwenLM/qwen-code `packages/core/src/qwen/sharedTokenManager.ts`, `packages/core/src/config/storage.ts`.
  */
 import { Option, Schema } from "effect"
+import { baseUrlOf } from "../providers/Qwen.ts"
 import { contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./FoundLogin.ts"
 import { join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
@@ -21,12 +22,17 @@ const decode = decoder(
 
 export const read = (text: string) =>
   Option.map(decode(text), (login): ReadonlyArray<Entry> => {
+    const resource = textOf(login.resource_url)?.trim()
     const content = contentOf({
       accessToken: login.access_token,
       refreshToken: login.refresh_token,
       expiry: expiryOf(login.expiry_date),
       tokenType: login.token_type,
-      extras: { resource_url: textOf(login.resource_url), id_token: textOf(login.id_token) },
+      extras: {
+        resource_url: resource,
+        api_base_url: resource === undefined ? undefined : baseUrlOf(resource),
+        id_token: textOf(login.id_token),
+      },
     })
     return [{ entry: "oauth", provider: "qwen", rotates: true, content }]
   })

@@ -50,10 +50,10 @@ const answered = Effect.fnUntraced(function* (tool: Tool, keys: ReadonlyArray<st
   })
   const asking = yield* Import.ask(loginOf(tool), Account.make("anthropic")).pipe(
     Effect.provideService(Terminal.Terminal, terminal),
-    Effect.provide(
+    Effect.provide([
+      NodeServices.layer,
       Stdio.layerTest({ stdinIsTerminal: Effect.succeed(isTerminal), stderrIsTerminal: Effect.succeed(isTerminal) }),
-    ),
-    Effect.provide(NodeServices.layer),
+    ]),
     Effect.forkChild,
   )
   return yield* Fiber.await(asking)

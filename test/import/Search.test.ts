@@ -323,7 +323,10 @@ describe("what is found", () => {
       ])
       // The GitHub token is not an access token that may be handed out.
       assert.deepStrictEqual(token("copilot"), ["none-yet", "ghu_EXAMPLE", undefined, {}])
-      assert.deepStrictEqual(token("qwen")[3], { resource_url: "portal.qwen.ai" })
+      assert.deepStrictEqual(token("qwen")[3], {
+        resource_url: "portal.qwen.ai",
+        api_base_url: "https://portal.qwen.ai/v1",
+      })
       assert.notInclude(JSON.stringify(logins), "EXAMPLE")
     }),
   )

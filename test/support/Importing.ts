@@ -19,9 +19,12 @@ import { Machine } from "../../src/import/Machine.ts"
 import { Search } from "../../src/import/Search.ts"
 import { Takeover } from "../../src/import/Takeover.ts"
 import type { Provider } from "../../src/oauth/Provider.ts"
-import { anthropic } from "../../src/providers/Anthropic.ts"
+import { builtIn } from "../../src/providers/BuiltIn.ts"
 
-export const providerOf = (name: string, clientId = anthropic.record.clientId ?? "c"): Provider => ({
+export const providerOf = (
+  name: string,
+  clientId = builtIn.find((known) => known.name === name)?.record.clientId ?? "c",
+): Provider => ({
   name,
   endpoints: { authorization: "https://id.example/a", token: "https://id.example/t" },
   clientId,
