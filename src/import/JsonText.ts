@@ -22,19 +22,6 @@ interface Member {
 
 const parse = (text: string): Option.Option<unknown> => Option.getSuccess(Result.try((): unknown => JSON.parse(text)))
 
-const isObject = (value: unknown): value is { readonly [name: string]: unknown } =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** The value at a path; none if there is none, or the text is not JSON. */
-export const valueAt = (text: string, path: Path): Option.Option<unknown> =>
-  path.reduce<Option.Option<unknown>>(
-    (value, name) =>
-      Option.flatMap(value, (object) =>
-        isObject(object) && Object.hasOwn(object, name) ? Option.some(object[name]) : Option.none(),
-      ),
-    parse(text),
-  )
-
 // From here on the text is known to be JSON.
 
 const afterSpace = (text: string, at: number): number => {
@@ -94,23 +81,39 @@ const added = (text: string, object: number, name: string, json: string): string
   return splice(text, { start: last.value.end, end: last.value.end }, `,${gap}${member.slice(0, -1)}${colon}${json}`)
 }
 
+/** Where the value at a path is. */
+const find = (text: string, path: Path): Span | undefined => {
+  let span: Span = { start: afterSpace(text, 0), end: text.length }
+  for (const name of path) {
+    const member = text[span.start] === "{" ? memberOf(text, span.start, name) : undefined
+    if (member === undefined) return undefined
+    span = member.value
+  }
+  return span
+}
+
+/** The value at a path; none if there is none, or the text is not JSON. */
+export const valueAt = (text: string, path: Path): Option.Option<unknown> =>
+  Option.flatMap(parse(text), () => {
+    const span = find(text, path)
+    return span === undefined ? Option.none() : parse(text.slice(span.start, span.end))
+  })
+
 /**
  * The text with another value at a path; the last name of the path may be a new one. None if the text is not JSON, or
  * nothing is there that could hold the value.
  */
 export const withValue = (text: string, path: Path, value: Schema.Json): Option.Option<string> => {
   if (Option.isNone(parse(text))) return Option.none()
+  const [name, ...parents] = path.toReversed()
+  if (name === undefined) return Option.none()
   const json = JSON.stringify(value)
-  let at = afterSpace(text, 0)
-  for (const [index, name] of path.entries()) {
-    if (text[at] !== "{") return Option.none()
-    const member = memberOf(text, at, name)
-    const isLast = index === path.length - 1
-    if (member === undefined) return isLast ? Option.some(added(text, at, name, json)) : Option.none()
-    if (isLast) return Option.some(splice(text, member.value, json))
-    at = member.value.start
-  }
-  return Option.none()
+  const there = find(text, path)
+  if (there !== undefined) return Option.some(splice(text, there, json))
+  const parent = find(text, parents.toReversed())
+  return parent === undefined || text[parent.start] !== "{"
+    ? Option.none()
+    : Option.some(added(text, parent.start, name, json))
 }
 
 /** As {@link withValue}, for several values. */
