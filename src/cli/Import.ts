@@ -140,7 +140,11 @@ const takeOver = Effect.fnUntraced(function* (
       `${login.tool.title}: the login is adopted as ${printable(accountOf(adopted).toString())} already. Give it back with: tokenkeep import --undo ${printable(text)}`,
     )
   }
-  if (login.state === "dead") return yield* takeover.take(login, account, replace)
+  if (login.state === "dead") {
+    return yield* new ImportRefused({
+      detail: `There is nothing to take over of ${login.tool.title}: ${Option.getOrElse(login.why, () => "the login is dead")}. Nothing was changed; log in anew with: ${loginCommand(account)}`,
+    })
+  }
   const needsWord = login.rotates && login.state !== "access only"
   if (!needsWord) {
     if (asked === "adopt") {

@@ -1,7 +1,8 @@
 /**
  * `tokenkeep import` as it is typed: what it shows, what it refuses, and that no token is ever shown.
  */
-import { chmodSync, readFileSync } from "node:fs"
+import { chmodSync, existsSync, readFileSync } from "node:fs"
+import { dirname } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { golden, place } from "../support/Importing.ts"
@@ -18,6 +19,8 @@ describe("the import command", () => {
       yield* place(home, ".codex/auth.json", golden("codex/auth.json"))
       yield* place(home, ".config/gh/hosts.yml", golden("gh/keyring.yml"))
       yield* place(home, ".qwen/oauth_creds.json", "{")
+      const expired = '{"claudeAiOauth":{"accessToken":"canary-EXAMPLE","expiresAt":1700000000000}}'
+      const dead = yield* place(yield* TemporaryHome.make, ".claude/.credentials.json", expired)
       const gh = yield* place(
         home,
         "bin/gh",
@@ -26,11 +29,12 @@ describe("the import command", () => {
       chmodSync(gh, 0o755)
       const environment = { TOKENKEEP_HOME: `${home}/tk`, HOME: home, PATH: `${home}/bin:/usr/bin:/bin` }
       const loudly = ["--log-level", "all"]
-      const [listed, refused, asked] = yield* Effect.all(
+      const [listed, refused, asked, useless] = yield* Effect.all(
         [
           Program.run(["import", "--json", ...loudly], environment),
           Program.run(["import", "claude", ...loudly], environment),
           Program.run(["import", "gh", ...loudly], environment),
+          Program.run(["import", "claude", ...loudly], { ...environment, CLAUDE_CONFIG_DIR: dirname(dead) }),
         ],
         { concurrency: 2 },
       )
@@ -71,10 +75,17 @@ describe("the import command", () => {
       assert.include(refused.stderr, "Log in anew with: tokenkeep login anthropic; or move the login with --adopt")
       assert.strictEqual(readFileSync(path, "utf8"), text)
 
+      assert.strictEqual(useless.code, 1, useless.stderr)
+      assert.include(
+        useless.stderr,
+        "its access token has expired, and there is no refresh token. Nothing was changed; log in",
+      )
+      assert.isFalse(existsSync(`${home}/tk/accounts/anthropic/default.json`))
+
       assert.strictEqual(asked.code, 0, asked.stderr)
       assert.include(readFileSync(`${home}/tk/accounts/github/default.json`, "utf8"), "gho_EXAMPLE")
       const { tokens } = JSON.parse(golden("codex/auth.json"))
-      for (const { stderr, stdout } of [listed, refused, asked]) {
+      for (const { stderr, stdout } of [listed, refused, asked, useless]) {
         for (const secret of ["EXAMPLE", tokens.access_token, tokens.id_token, "eyJ"]) {
           assert.notInclude(stdout + stderr, secret)
         }
