@@ -8,8 +8,10 @@ import {
   type SecretUnavailable,
   type StoreUnavailable,
 } from "../domain/Errors.ts"
-import type { Provider } from "../oauth/Provider.ts"
+import type { Provider, ProviderDefinition } from "../oauth/Provider.ts"
 import type { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import { definitionOf } from "./DefinitionOf.ts"
+import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 
 /** Why the configuration cannot be read or written. */
 export type ConfigError = ConfigCorrupt | StoreUnavailable
@@ -24,6 +26,8 @@ export class Providers extends Context.Service<
     readonly record: (name: string) => Effect.Effect<ProviderRecord, ProviderNotConfigured | ConfigError>
     /** As `record`, if it is known without waiting that it is still what is configured. */
     readonly glance: (name: string) => Option.Option<ProviderRecord>
+    /** What the provider is built on, if anything is known of it besides its record. */
+    readonly definition: (name: string) => Effect.Effect<Option.Option<ProviderDefinition>, ConfigError>
     /** The names, in the order in which they were added. */
     readonly list: Effect.Effect<ReadonlyArray<string>, ConfigError>
     /** Adds a provider, or replaces the one of that name. */
@@ -47,6 +51,8 @@ export class Providers extends Context.Service<
         get,
         record: get,
         glance: (name) => Option.fromUndefinedOr(providers.get(name)),
+        definition: (name) =>
+          Effect.map(ProviderDefinitions, (definitions) => definitionOf(name, undefined, definitions)),
         list: Effect.sync(() => [...providers.keys()]),
         set: (name, record) =>
           Effect.sync(() => {

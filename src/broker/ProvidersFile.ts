@@ -5,8 +5,10 @@
 import { Config, Effect, FileSystem, Layer, Option, Redacted, Schema } from "effect"
 import { ConfigCorrupt, ProviderNotConfigured, SecretUnavailable } from "../domain/Errors.ts"
 import { ProviderRecord, type SecretReference } from "../oauth/ProviderRecord.ts"
+import { builtIn } from "../providers/BuiltIn.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as ConfigFile from "./ConfigFile.ts"
+import { definitionOf } from "./DefinitionOf.ts"
 import * as FileReading from "./FileReading.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { ProviderDefinitions } from "./ProviderDefinitions.ts"
@@ -76,7 +78,16 @@ export const layer = Layer.effect(
         const secret = clientSecret === undefined ? Option.none() : Option.some(yield* secretOf(name, clientSecret))
         return { ...record, name, secret, ...(dialect !== undefined && { dialect }) }
       }),
-      list: Effect.map(read, (config) => [...ConfigFile.records(config).keys()]),
+      definition: (name) =>
+        Effect.map(read, (config) => definitionOf(name, ConfigFile.records(config).get(name), definitions)),
+      list: Effect.map(read, (config) => {
+        const records = ConfigFile.records(config)
+        // Whoever lists a plugin has configured its providers, if they need nothing more.
+        const added = definitions.filter(
+          (known) => !builtIn.includes(known) && resolve(known.name, undefined, definitions)._tag === "Resolved",
+        )
+        return [...new Set([...records.keys(), ...added.map(({ name }) => name)])]
+      }),
       set: Effect.fn("Providers.set")(function* (name, record) {
         const config = yield* read
         const encoded = yield* Effect.orDie(encodeRecord(record))
