@@ -107,7 +107,7 @@ export class Broker extends Context.Service<
      * is none. A removal during a refresh wins.
      */
     readonly removeToken: (account: AccountKey) => Effect.Effect<Revocation, CallError>
-    /** The names of the configured providers. */
+    /** The names of the providers that are configured, or at which somebody is logged in. */
     readonly listProviders: Effect.Effect<ReadonlyArray<string>, CallError>
     /** The buckets of a provider in which somebody is logged in. */
     readonly listBuckets: (provider: string) => Effect.Effect<ReadonlyArray<string>, CallError>

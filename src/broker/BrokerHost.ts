@@ -319,7 +319,14 @@ export const layerNoDeps = Layer.effect(
         return revocation
       }),
 
-      listProviders: providers.list,
+      listProviders: Effect.gen(function* () {
+        const configured = yield* providers.list
+        const used = new Set((yield* accounts.list).map((account) => account.provider))
+        const others = [...used].filter((name) => !configured.includes(name))
+        // One that is built in needs no configuration.
+        const known = yield* Effect.filter(others, (name) => Effect.isSuccess(providers.record(name)))
+        return [...configured, ...known]
+      }).pipe(Effect.withSpan("Broker.listProviders")),
 
       listBuckets: Effect.fn("Broker.listBuckets")(function* (provider) {
         const known = yield* accounts.list

@@ -13,23 +13,26 @@ interface Version {
   readonly modified: number
 }
 
-/** What a file said. */
+/** What a file said; or that there is none, which is as good to know. */
 export interface FileReading<A> {
   readonly path: string
-  readonly version: Version
+  readonly version: Version | "none"
   readonly value: A
 }
 
-const look = (path: string): Version | undefined =>
+/** Undefined where it cannot be told. */
+const look = (path: string): Version | "none" | undefined =>
   Result.getOrUndefined(
     Result.try(() => {
       const stat = statSync(path, { throwIfNoEntry: false })
-      return stat && { inode: stat.ino, size: stat.size, modified: stat.mtimeMs }
+      return stat === undefined ? "none" : { inode: stat.ino, size: stat.size, modified: stat.mtimeMs }
     }),
   )
 
-const isSame = (there: Version | undefined, known: Version): boolean =>
-  there !== undefined && there.inode === known.inode && there.modified === known.modified && there.size === known.size
+const isSame = (there: Version | "none" | undefined, known: Version | "none"): boolean => {
+  if (there === undefined || there === "none" || known === "none") return there === known
+  return there.inode === known.inode && there.modified === known.modified && there.size === known.size
+}
 
 /**
  * A file younger than this may be replaced by one that looks the same: the clocks of file systems tick every few
@@ -51,7 +54,10 @@ export const make = Effect.gen(function* () {
       const version = look(path)
       const value = yield* load
       const now = yield* Clock.currentTimeMillis
-      const isSettled = version !== undefined && now - version.modified > settling && isSame(look(path), version)
+      const isSettled =
+        version !== undefined &&
+        (version === "none" || now - version.modified > settling) &&
+        isSame(look(path), version)
       return {
         value,
         reading: isSettled ? Option.some<FileReading<A>>({ path, version, value }) : Option.none<FileReading<A>>(),

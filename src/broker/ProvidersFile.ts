@@ -53,7 +53,9 @@ export const layer = Layer.effect(
       const { reading, value } = yield* known.read(configFile, read)
       const resolution = resolve(name, ConfigFile.records(value).get(name), definitions)
       if (resolution._tag === "Unknown") return yield* ProviderNotConfigured.make({ provider: name })
-      if (resolution._tag === "Malformed") return yield* ConfigCorrupt.make({ path: configFile, provider: name })
+      if (resolution._tag === "Malformed") {
+        return yield* ConfigCorrupt.make({ path: configFile, provider: name, mistakes: resolution.mistakes })
+      }
       if (resolution._tag === "Incomplete") {
         return yield* ProviderNotConfigured.make({ provider: name, missing: resolution.missing })
       }

@@ -189,6 +189,9 @@ export class Refresher extends Context.Service<
           )
           if (kept._tag === "LoggedOut") return yield* TokenNotFound.make({ account })
           if (kept._tag === "LoggedIn") return yield* new Superseded({ token: kept.record.token })
+          if (refreshed.accessToken === undefined && !isFresh(kept.record.token, at)) {
+            return yield* RefreshFailed.make({ account, detail: noAccessToken })
+          }
           return kept.record.token
         }).pipe(Effect.uninterruptible)
       })
@@ -270,6 +273,9 @@ const quickRetries = Schedule.exponential("1 second", 3).pipe(Schedule.upTo({ ti
 
 const present = (account: AccountKey, found: Option.Option<Record>) =>
   Option.match(found, { onNone: () => TokenNotFound.make({ account }), onSome: Effect.succeed })
+
+const noAccessToken =
+  "The provider answered with a new refresh token, which is kept, and with no access token; try again later."
 
 const anotherGranter = (account: AccountKey) =>
   `The provider's record or metadata names another server or client than it did at the login, so the refresh token was not sent. Put it back, or log in again with: ${loginCommand(account)}`

@@ -144,7 +144,7 @@ export const withRefreshed = (
   return {
     ...rest,
     token: merged,
-    since: at,
+    since: refreshed.accessToken === undefined ? since : at,
     history: {
       epoch: history.epoch,
       standing: { _tag: "Good" },

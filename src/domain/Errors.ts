@@ -289,11 +289,14 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
 export class ConfigCorrupt extends Schema.TaggedError<ConfigCorrupt>()("ConfigCorrupt", {
   path: Schema.String,
   provider: Schema.optionalKey(Schema.String),
+  /** What is wrong with it, without what it says. */
+  mistakes: Schema.optionalKey(Schema.Array(Schema.String)),
 }) {
   override get message(): string {
+    const mistakes = this.mistakes === undefined ? "" : ` (${this.mistakes.map(printable).join("; ")})`
     return this.provider === undefined
       ? `The configuration ${oneLine(this.path)} is no valid JSON with providers in it. It was left as it is; mend it, or move it away and add the providers again with: tokenkeep provider add`
-      : `What the configuration ${oneLine(this.path)} says of ${printable(this.provider)} cannot be used. It was left as it is; mend it, or add the provider again with: tokenkeep provider add`
+      : `What the configuration ${oneLine(this.path)} says of ${printable(this.provider)} cannot be used${mistakes}. It was left as it is; mend it, or add the provider again with: tokenkeep provider add`
   }
 }
 

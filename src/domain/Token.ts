@@ -27,7 +27,8 @@ export type StoredToken = typeof StoredToken.Type
 
 /** What a refresh brings: like a stored token, but fields may be absent or explicitly undefined. */
 export interface RefreshedToken {
-  readonly accessToken: Redacted.Redacted
+  /** Absent where a vendor answers with nothing but what is new, and the old one is still good. */
+  readonly accessToken?: Redacted.Redacted | undefined
   readonly refreshToken?: Redacted.Redacted | undefined
   readonly expiresAt?: DateTime.Utc | undefined
   readonly scope?: string | undefined
@@ -78,17 +79,18 @@ const isEmpty = (secret: Redacted.Redacted | undefined): secret is undefined =>
   secret === undefined || Redacted.value(secret) === ""
 
 /**
- * The token to keep after a refresh: access token and expiry are always the new ones, the refresh token only if a
- * non-empty one came (RFC 6749 section 6: otherwise the old one stays good), other fields if present.
+ * The token to keep after a refresh: access token and expiry are the new ones, the refresh token only if a non-empty one
+ * came (RFC 6749 section 6: otherwise the old one stays good), other fields if present.
  */
 export const mergeRefreshed = (stored: StoredToken, refreshed: RefreshedToken): StoredToken => {
   const refreshToken = isEmpty(refreshed.refreshToken) ? stored.refreshToken : refreshed.refreshToken
   const scope = refreshed.scope ?? stored.scope
+  const { accessToken, expiresAt } = refreshed.accessToken === undefined ? stored : refreshed
   return {
-    accessToken: refreshed.accessToken,
+    accessToken: accessToken ?? stored.accessToken,
     tokenType: refreshed.tokenType ?? stored.tokenType,
     ...(refreshToken !== undefined && { refreshToken }),
-    ...(refreshed.expiresAt !== undefined && { expiresAt: refreshed.expiresAt }),
+    ...(expiresAt !== undefined && { expiresAt }),
     ...(scope !== undefined && { scope }),
     extras:
       refreshed.extras === undefined

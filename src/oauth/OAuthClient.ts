@@ -234,6 +234,8 @@ export class OAuthClient extends Context.Service<
               const reply = yield* call("refresh", (options) =>
                 oauth.refreshTokenGrantRequest(server, client, auth, Redacted.value(refreshToken), options),
               )
+              const rest = yield* withoutAccessToken(provider, reply)
+              if (Option.isSome(rest)) return rest.value
               return yield* tokenOf(provider, reply, (response) =>
                 oauth.processRefreshTokenResponse(server, client, response),
               )
@@ -295,6 +297,16 @@ const successOf = (provider: Provider, reply: Reply): Effect.Effect<JsonObject, 
   reply._tag === "Success"
     ? Effect.succeed(Redacted.value(reply.body))
     : Effect.fail(ProviderCall.failureOf(provider, reply.means))
+
+/** A refresh may have spent the old refresh token: a new one is kept, also if there is no access token beside it. */
+const withoutAccessToken = Effect.fnUntraced(function* (provider: Provider, reply: Reply) {
+  const { access_token: accessToken, refresh_token: refreshToken } = yield* successOf(provider, reply)
+  const isRefreshTokenOnly =
+    (accessToken === undefined || accessToken === null || accessToken === "") &&
+    typeof refreshToken === "string" &&
+    refreshToken.trim() !== ""
+  return isRefreshTokenOnly ? Option.some<RefreshedToken>({ refreshToken: Redacted.make(refreshToken) }) : Option.none()
+})
 
 const rejection = (error: unknown, callback: URLSearchParams, state: string): CallbackRejected | GrantDenied => {
   if (error instanceof oauth.AuthorizationResponseError) {

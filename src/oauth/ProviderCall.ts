@@ -124,7 +124,8 @@ const ours = (
   built: Omit<VendorRequest, "call" | "encoding">,
   more: VendorRequest["parameters"],
 ): VendorRequest => {
-  const { "content-type": _, ...builtHeaders } = built.headers
+  // Who builds the request is not who sends it.
+  const { "content-type": _, "user-agent": __, ...builtHeaders } = lowerCased(built.headers)
   return {
     call,
     method: built.method,

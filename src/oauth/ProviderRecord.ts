@@ -64,13 +64,27 @@ export const ErrorRule = Schema.Struct({
 export type ErrorRule = typeof ErrorRule.Type
 
 /** A header's name, as RFC 9110 section 5.1 has it. */
+const isHeaderName = (name: string) => /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name)
 const HeaderName = Schema.String.check(
-  Schema.makeFilter((name) => /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name) || "expected the name of a header"),
+  Schema.makeFilter((name) => isHeaderName(name) || "expected the name of a header"),
 )
+
+/** A record whose keys are checked. A schema of keys would leave out those that do not fit, without a word. */
+const byName = <V extends Schema.Constraint>(value: V, wrong: (name: string) => string | undefined) =>
+  Schema.Record(Schema.String, value).check(
+    Schema.makeFilter(
+      (record) =>
+        Object.keys(record)
+          .map(wrong)
+          .find((what) => what !== undefined) ?? true,
+    ),
+  )
+const byHeader = <V extends Schema.Constraint>(value: V) =>
+  byName(value, (name) => (isHeaderName(name) ? undefined : `${JSON.stringify(name)} is not the name of a header`))
 const HeaderValue = Schema.String.check(
   Schema.makeFilter((value) => /^[\t\x20-\x7e]*$/.test(value) || "expected printable ASCII"),
 )
-const Headers = Schema.Record(HeaderName, HeaderValue)
+const Headers = byHeader(HeaderValue)
 
 /** A host, or all under one: `api.example`, `*.api.example`. */
 const HostPattern = Schema.String.check(
@@ -92,9 +106,9 @@ export const Api = Schema.Struct({
   /** Headers that are set. `Authorization` is not among them. */
   headers: Schema.optionalKey(Headers),
   /** Headers whose value is a field of the token's extras, left out where there is none. */
-  headersFromFields: Schema.optionalKey(Schema.Record(HeaderName, Schema.NonEmptyString)),
+  headersFromFields: Schema.optionalKey(byHeader(Schema.NonEmptyString)),
   /** Values that a header which is a list must have, besides those that it has. */
-  mergedHeaders: Schema.optionalKey(Schema.Record(HeaderName, Schema.NonEmptyArray(HeaderValue))),
+  mergedHeaders: Schema.optionalKey(byHeader(Schema.NonEmptyArray(HeaderValue))),
   /** Headers that must not be sent. */
   removedHeaders: Schema.optionalKey(Schema.Array(HeaderName)),
 })
@@ -114,11 +128,10 @@ export const DeviceDeparture = Schema.Struct({
   lifetime: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))),
 })
 
-/** Parameters of the flow itself are not for a record to set. */
+/** Parameters of the flow itself are not for a record to set; Anthropic has a `code` of its own. */
 const protocolParameters: ReadonlySet<string> = new Set([
   "client_id",
   "client_secret",
-  "code",
   "code_challenge",
   "code_challenge_method",
   "code_verifier",
@@ -129,11 +142,8 @@ const protocolParameters: ReadonlySet<string> = new Set([
   "response_type",
   "state",
 ])
-const Parameters = Schema.Record(
-  Schema.NonEmptyString.check(
-    Schema.makeFilter((name) => !protocolParameters.has(name) || `the parameter ${name} is set by the flow`),
-  ),
-  Schema.String,
+const Parameters = byName(Schema.String, (name) =>
+  protocolParameters.has(name) ? `the parameter ${name} is set by the flow` : undefined,
 )
 
 const PublicField = Schema.NonEmptyString.check(

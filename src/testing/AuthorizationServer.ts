@@ -121,7 +121,17 @@ export const make = Effect.fnUntraced(function* (issuer: string, options: Option
       : problem("invalid_token", 401, { "www-authenticate": 'Bearer error="invalid_token"' })
   })
 
-  const describe = () => Effect.succeed(json(200, ServerMetadata.documentOf(urls, client, policy.metadataIssuer)))
+  const revoke = Effect.fnUntraced(function* (asked: Asked): Effect.fn.Return<Reply> {
+    const parameters = new URLSearchParams(asked.body)
+    const refused = refusal(asked, parameters, client)
+    if (Option.isSome(refused)) return refused.value
+    if (policy.revocation === "hangs") return yield* Effect.never
+    if (policy.revocation === "fails") return problem("temporarily_unavailable", 503)
+    families.revokeToken(parameters.get("token") ?? "")
+    return text(200, "")
+  })
+
+  const describe = () => Effect.succeed(json(200, ServerMetadata.documentOf(urls, client, policy)))
 
   type Serve = (asked: Asked) => Effect.Effect<Reply | Outcome>
   const routes = new Map<string, readonly [method: string, serve: Serve]>([
@@ -131,6 +141,7 @@ export const make = Effect.fnUntraced(function* (issuer: string, options: Option
     [new URL(urls.token).pathname, ["POST", tokens.serve]],
     [new URL(urls.elsewhere).pathname, ["POST", tokens.serveElsewhere]],
     [new URL(urls.deviceAuthorization).pathname, ["POST", beginDevice]],
+    [new URL(urls.revocation).pathname, ["POST", revoke]],
     [new URL(urls.verification).pathname, ["GET", () => Effect.succeed(text(200, "Enter your code in the test.\n"))]],
     [new URL(urls.resource).pathname, ["GET", visitResource]],
   ])

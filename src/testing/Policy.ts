@@ -16,6 +16,8 @@ export interface Policy {
   readonly accessTokenLifetime: Duration.Duration
   /** The issuer that the metadata names, if not the true one. */
   readonly metadataIssuer?: string | undefined
+  /** What a revocation does: end the login, fail with 503, never answer; or there is no endpoint for it. */
+  readonly revocation: "works" | "fails" | "hangs" | "none"
   /** How far the server's clock, as its `Date` headers tell it, is ahead. */
   readonly clockSkew: Duration.Duration
 }
@@ -27,6 +29,7 @@ export interface Changes {
   readonly reuse?: Policy["reuse"]
   readonly accessTokenLifetime?: Duration.Input
   readonly metadataIssuer?: string | undefined
+  readonly revocation?: Policy["revocation"]
   readonly clockSkew?: Duration.Input
 }
 
@@ -36,6 +39,7 @@ export const strict: Policy = {
   grace: Duration.zero,
   reuse: "revoke-family",
   accessTokenLifetime: Duration.hours(1),
+  revocation: "works",
   clockSkew: Duration.zero,
 }
 
@@ -45,5 +49,6 @@ export const change = (policy: Policy, changes: Changes): Policy => ({
   reuse: changes.reuse ?? policy.reuse,
   accessTokenLifetime: Duration.fromInputUnsafe(changes.accessTokenLifetime ?? policy.accessTokenLifetime),
   metadataIssuer: "metadataIssuer" in changes ? changes.metadataIssuer : policy.metadataIssuer,
+  revocation: changes.revocation ?? policy.revocation,
   clockSkew: Duration.fromInputUnsafe(changes.clockSkew ?? policy.clockSkew),
 })

@@ -126,6 +126,12 @@ export const make = () => {
       if (family !== undefined) family.dead = true
     },
 
+    /** Ends the login that a token is of (RFC 7009 section 2.1), whichever of its tokens that is. */
+    revokeToken: (text: string): void => {
+      const family = refreshTokens.get(text)?.family ?? accessTokens.get(text)?.family
+      if (family !== undefined) family.dead = true
+    },
+
     isActive: (accessToken: string, now: number): boolean => {
       const found = accessTokens.get(accessToken)
       return found !== undefined && !found.family.dead && now < found.expiresAt

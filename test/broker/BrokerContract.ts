@@ -454,6 +454,27 @@ export const suite = <E>(name: string, layer: Layer.Layer<Broker | ScriptedProvi
         }),
       )
 
+      for (const [revocation, outcome] of [
+        ["works", "revoked"],
+        ["fails", "failed"],
+        ["none", "not_offered"],
+      ] as const) {
+        test(
+          `are forgotten where a revocation ${revocation}, and it is said that it was ${outcome}`,
+          Effect.gen(function* () {
+            const broker = yield* Broker
+            const { families, isActive, setPolicy } = yield* ScriptedProvider
+            yield* setPolicy({ revocation })
+            const { accessToken } = yield* loggedIn
+            assert.strictEqual(yield* broker.removeToken(account), outcome)
+            assert.strictEqual(yield* isActive(accessToken), outcome !== "revoked")
+            assert.strictEqual((yield* families)[0]?.dead, outcome === "revoked")
+            assert.strictEqual(yield* tagOf(broker.getToken(account)), "TokenNotFound")
+            assert.strictEqual(yield* broker.removeToken(account), "nothing")
+          }),
+        )
+      }
+
       test(
         "are gone after removal, which may be repeated",
         Effect.gen(function* () {

@@ -76,6 +76,23 @@ describe("a token at hand", () => {
     }).pipe(Effect.provide(host)),
   )
 
+  it.live("is one of a provider that is built in too, until somebody configures it", () =>
+    Effect.gen(function* () {
+      const anthropic = Account.make("anthropic")
+      const { accountsDirectory } = yield* BrokerConfig
+      const broker = yield* Broker
+      const atHand = yield* TokensAtHand
+      yield* (yield* TokenStore).set(anthropic, recordOf("one"))
+      const file = `${accountsDirectory}/anthropic/default.json`
+      const before = statSync(file).mtimeMs / 1000 - 60
+      utimesSync(file, before, before)
+      yield* broker.getToken(anthropic)
+      assert.isTrue(Option.isSome(atHand(anthropic)))
+      yield* (yield* Providers).set("github", provider)
+      assert.isTrue(Option.isNone(atHand(anthropic)))
+    }).pipe(Effect.provide(host)),
+  )
+
   it.live("is not there while its file is so young that a newer one could look the same", () =>
     Effect.gen(function* () {
       const { broker, known } = yield* setUp

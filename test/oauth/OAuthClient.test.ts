@@ -80,7 +80,7 @@ describe("an answer to a refresh", () => {
     it.effect(`${what} keeps its refresh token`, () =>
       Effect.gen(function* () {
         const token = yield* refreshWith(answer)
-        assert.strictEqual(Redacted.value(token.accessToken), "a")
+        assert.strictEqual(Redacted.value(token.accessToken ?? Redacted.make("")), "a")
         assert.strictEqual(Redacted.value(token.refreshToken ?? Redacted.make("")), "rt1")
       }),
     )
