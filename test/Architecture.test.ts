@@ -62,6 +62,7 @@ describe("src", () => {
       "cli/CapabilityFile.ts",
       "cli/ChildProcess.ts",
       "cli/OwnUser.ts",
+      "cli/PluginLoading.ts",
       "cli/ProcessHygiene.ts",
       "cli/Serve.ts",
       "cli/Services.ts",

@@ -132,8 +132,8 @@ export const layer = Layer.effect(
           onSome: (record) => Effect.succeed<Found>({ record, olderThanIt: Option.some("tokenkeep") }),
         })
       }
-      const { file, isNewer } = yield* Effect.catch(withExtras(reading.file), (error) =>
-        Effect.fail(error === "broken" ? StoreCorrupt.make({ path, because: "plugin" }) : error),
+      const { file, isNewer } = yield* Effect.mapError(withExtras(reading.file), (error) =>
+        error === "broken" ? StoreCorrupt.make({ path, because: "plugin" }) : error,
       )
       const record = decode(file)
       if (Option.isNone(record)) return yield* corrupt

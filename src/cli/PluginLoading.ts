@@ -7,17 +7,17 @@
  */
 import { registerHooks } from "node:module"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import { Data, Effect, FileSystem, Option, Path, Predicate, Result, Schema, SchemaIssue } from "effect"
+import { Data, Effect, FileSystem, Option, Path, Predicate, Result, Schema } from "effect"
 import { Command } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as ConfigFile from "../broker/ConfigFile.ts"
 import * as PrivateFile from "../broker/PrivateFile.ts"
 import type { Available } from "../broker/ProviderPlugin.ts"
+import { mistakesIn, resolve } from "../broker/ProviderResolution.ts"
 import { ProviderName } from "../domain/AccountKey.ts"
 import { oneLine } from "../domain/RemoteText.ts"
 import type { Dialect } from "../oauth/Dialect.ts"
 import type { ExtrasMigration, ProviderDefinition } from "../oauth/Provider.ts"
-import { ProviderRecord } from "../oauth/ProviderRecord.ts"
 import { builtIn } from "../providers/BuiltIn.ts"
 import type { Failure } from "./ExitCode.ts"
 import * as OwnUser from "./OwnUser.ts"
@@ -190,25 +190,14 @@ const Plugin = Schema.Struct({
 })
 
 const decodePlugin = Schema.decodeUnknownEffect(Plugin, { onExcessProperty: "error" })
-const decodeRecord = Schema.decodeUnknownEffect(ProviderRecord, { onExcessProperty: "error" })
 
-const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
-
-/** The first thing that is wrong, with the field that has it. */
-const firstIssue = ({ issue }: Schema.SchemaError, root: ReadonlyArray<string> = []): string => {
-  const [first] = issuesOf(issue).issues
-  const path = [...root, ...(first?.path ?? [])].map(String).join(".")
-  return `${path === "" ? "it" : `its ${path}`} is not as it must be: ${first?.message ?? "it is none"}`
+/** What is wrong with a record, besides what the configuration may add. */
+const mistakesInRecord = (record: Schema.JsonObject): ReadonlyArray<string> => {
+  const missing = { clientId: "unknown", scopes: [], flows: ["device_code"] }
+  const address = "endpoints" in record ? {} : { issuer: "https://unknown.example" }
+  const resolution = resolve("any", { ...missing, ...address, ...record }, [])
+  return resolution._tag === "Malformed" ? resolution.mistakes.map((mistake) => `record.${mistake}`) : []
 }
-
-/** A record without what the configuration may add, completed, so that the rest can be checked. */
-const completed = (record: { readonly [name: string]: unknown }) => ({
-  clientId: "unknown",
-  scopes: [],
-  flows: ["device_code"],
-  ...(!("endpoints" in record) && { issuer: "https://unknown.example" }),
-  ...record,
-})
 
 /** Whether it is a provider, under a name that is free. */
 const accept = Effect.fnUntraced(function* (
@@ -218,9 +207,11 @@ const accept = Effect.fnUntraced(function* (
   commands: ReadonlyArray<string>,
 ) {
   const refuse = (why: string) => new PluginRefused({ module, why })
-  const plugin = yield* Effect.mapError(decodePlugin(value), (error) => refuse(firstIssue(error)))
+  const wrong = (mistakes: ReadonlyArray<string>) => refuse(`it is no provider (${mistakes.join("; ")})`)
+  const plugin = yield* Effect.mapError(decodePlugin(value), (error) => wrong(mistakesIn(error)))
   const { name, record } = plugin
-  yield* Effect.mapError(decodeRecord(completed(record)), (error) => refuse(firstIssue(error, ["record"])))
+  const mistakes = mistakesInRecord(record)
+  if (mistakes.length > 0) return yield* wrong(mistakes)
   if (others.some((other) => other.name === name)) return yield* refuse(`another plugin has its name, ${name}`)
   if (plugin.overrides !== true && builtIn.some((known) => known.name === name)) {
     return yield* refuse(

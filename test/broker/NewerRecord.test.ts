@@ -30,10 +30,7 @@ const record = {
 } as const
 
 /** A broker, whose record is then of a newer version and has this expiry; and what it has sent. */
-const withNewer = (
-  expiresAt: DateTime.Utc,
-  body: (sent: ReadonlyArray<string>) => Effect.Effect<void, unknown, Needed>,
-) =>
+const withNewer = <E>(expiresAt: DateTime.Utc, body: Effect.Effect<void, E, Needed>) =>
   Effect.gen(function* () {
     const sent: Array<string> = []
     const fetch: typeof globalThis.fetch = (input) => {
@@ -58,7 +55,7 @@ const withNewer = (
       const { current } = RecordVersions
       const text = (yield* fs.readFileString(path)).replace(`"version":${current}`, `"version":${current + 1}`)
       yield* fs.writeFileString(path, text)
-      yield* body(sent)
+      yield* body
       assert.deepStrictEqual(sent, [])
     }).pipe(Effect.provide(host))
   })
@@ -71,7 +68,8 @@ const lastYear = DateTime.makeUnsafe("2020-01-01T00:00:00Z")
 
 describe("a login that a newer version has written", () => {
   it.live("is handed out, and shown as what it is, as long as its access token is good", () =>
-    withNewer(nextYear, () =>
+    withNewer(
+      nextYear,
       Effect.gen(function* () {
         const broker = yield* Broker
         const status = yield* LoginStatus
@@ -85,7 +83,8 @@ describe("a login that a newer version has written", () => {
   )
 
   it.live("is not refreshed, kept, or replaced, and nothing is sent", () =>
-    withNewer(lastYear, () =>
+    withNewer(
+      lastYear,
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         const broker = yield* Broker
@@ -103,7 +102,8 @@ describe("a login that a newer version has written", () => {
   )
 
   it.live("is forgotten at a logout, and its provider is not told", () =>
-    withNewer(nextYear, () =>
+    withNewer(
+      nextYear,
       Effect.gen(function* () {
         const broker = yield* Broker
         assert.strictEqual(yield* broker.removeToken(account), "failed")
