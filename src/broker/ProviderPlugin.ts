@@ -15,12 +15,20 @@ export interface ProviderPlugin extends ProviderDefinition {
 /** What a command may need: it is run with this. */
 export type Available = Broker | Command.Environment
 
-type NeededBy<C> = C extends Command.Command<infer _Name, infer _Input, infer _Context, infer _E, infer R> ? R : never
+/** How a command may fail: with something that can be said. */
+interface Sayable {
+  readonly _tag: string
+  readonly message: string
+}
 
-/** Commands that need nothing that there is not. */
+type NeededBy<C> = C extends Command.Command<infer _Name, infer _Input, infer _Context, infer _E, infer R> ? R : never
+type FailureOf<C> = C extends Command.Command<infer _Name, infer _Input, infer _Context, infer E, infer _R> ? E : never
+
+/** Commands that need nothing that there is not, and whose failures can be said. */
 type Runnable<Commands extends ReadonlyArray<Command.Command.Any>> = [
   Exclude<NeededBy<Commands[number]>, Available>,
-] extends [never]
+  FailureOf<Commands[number]>,
+] extends [never, Sayable]
   ? Commands
   : never
 

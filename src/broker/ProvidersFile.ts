@@ -15,7 +15,6 @@ import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 import { type Resolved, resolve } from "./ProviderResolution.ts"
 import { Providers } from "./Providers.ts"
 
-const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ConfigFile.ConfigFile))
 const encodeRecord = Schema.encodeEffect(ProviderRecord)
 
 export const layer = Layer.effect(
@@ -27,11 +26,7 @@ export const layer = Layer.effect(
     const known = yield* FileReading.make
     const fs = yield* FileSystem.FileSystem
 
-    const read = Effect.gen(function* () {
-      const content = yield* files.read(configFile)
-      if (Option.isNone(content)) return ConfigFile.empty
-      return yield* decode(content.value).pipe(Effect.mapError(() => ConfigCorrupt.make({ path: configFile })))
-    })
+    const read = ConfigFile.read(files, configFile)
 
     const secretOf = Effect.fnUntraced(function* (provider: string, reference: SecretReference) {
       const source = "env" in reference ? `the environment variable ${reference.env}` : `the file ${reference.file}`

@@ -168,6 +168,7 @@ class SnapshotFailed extends Data.TaggedError("SnapshotFailed")<{ readonly provi
 const inPrint = (details: Snapshot): Snapshot =>
   Object.fromEntries(
     Object.entries(details)
+      .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value))
       .slice(0, 8)
       .map(([name, value]) => [printable(name), typeof value === "string" ? printable(value) : value]),
   )
