@@ -3,18 +3,26 @@
  */
 import { Context, Effect, Layer, Option } from "effect"
 import {
-  type ConfigCorrupt,
+  ConfigCorrupt,
   ProviderNotConfigured,
   type SecretUnavailable,
   type StoreUnavailable,
 } from "../domain/Errors.ts"
 import type { Provider, ProviderDefinition } from "../oauth/Provider.ts"
-import type { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import { ProviderRecord } from "../oauth/ProviderRecord.ts"
 import { definitionOf } from "./DefinitionOf.ts"
 import { ProviderDefinitions } from "./ProviderDefinitions.ts"
+import { type Resolution, resolve, type Resolved } from "./ProviderResolution.ts"
 
 /** Why the configuration cannot be read or written. */
 export type ConfigError = ConfigCorrupt | StoreUnavailable
+
+/** What a configuration says of a provider: all of its record, or what is to be different from what is known of it. */
+export interface Said extends Omit<Partial<typeof ProviderRecord.Encoded>, "endpoints"> {
+  readonly endpoints?: Partial<NonNullable<(typeof ProviderRecord.Encoded)["endpoints"]>>
+  /** Whose record it builds on, if not that of its own name. */
+  readonly extends?: string
+}
 
 /** Looks providers up, adds and removes them. */
 export class Providers extends Context.Service<
@@ -30,8 +38,8 @@ export class Providers extends Context.Service<
     readonly definition: (name: string) => Effect.Effect<Option.Option<ProviderDefinition>, ConfigError>
     /** The names, in the order in which they were added. */
     readonly list: Effect.Effect<ReadonlyArray<string>, ConfigError>
-    /** Adds a provider, or replaces the one of that name. */
-    readonly set: (name: string, record: ProviderRecord) => Effect.Effect<void, ConfigError>
+    /** Adds a provider, or replaces the one of that name. What is not said is as it is known of the provider. */
+    readonly set: (name: string, said: Said) => Effect.Effect<void, ProviderNotConfigured | ConfigError>
     /** Forgets a provider. Its logins stay, but cannot be refreshed. */
     readonly remove: (name: string) => Effect.Effect<void, ProviderNotConfigured | ConfigError>
   }
@@ -54,11 +62,34 @@ export class Providers extends Context.Service<
         definition: (name) =>
           Effect.map(ProviderDefinitions, (definitions) => definitionOf(name, undefined, definitions)),
         list: Effect.sync(() => [...providers.keys()]),
-        set: (name, record) =>
-          Effect.sync(() => {
-            providers.set(name, { ...record, name, secret: Option.none() })
-          }),
+        set: Effect.fnUntraced(function* (name, said) {
+          const resolution = resolve(name, fieldsOf(said), yield* ProviderDefinitions)
+          const { dialect, record } = yield* resolvedOr(resolution, name, "memory")
+          providers.set(name, { ...record, name, secret: Option.none(), ...(dialect !== undefined && { dialect }) })
+        }),
         remove: (name) => Effect.map(get(name), () => void providers.delete(name)),
       })
     })
+}
+
+/** What a record has a field for; whoever brings more, as a `Provider` does, must not have a secret written. */
+export const fieldsOf = (said: Said) =>
+  Object.fromEntries(Object.entries(said).filter(([name]) => name === "extends" || name in ProviderRecord.fields))
+
+/** What was resolved, or why it is none; `path` is where the configuration is. */
+export const resolvedOr = (
+  resolution: Resolution,
+  provider: string,
+  path: string,
+): Effect.Effect<Resolved, ProviderNotConfigured | ConfigCorrupt> => {
+  switch (resolution._tag) {
+    case "Resolved":
+      return Effect.succeed(resolution.resolved)
+    case "Unknown":
+      return Effect.fail(ProviderNotConfigured.make({ provider }))
+    case "Malformed":
+      return Effect.fail(ConfigCorrupt.make({ path, provider, mistakes: resolution.mistakes }))
+    case "Incomplete":
+      return Effect.fail(ProviderNotConfigured.make({ provider, missing: resolution.missing }))
+  }
 }

@@ -8,21 +8,17 @@
  * On trust: that `prompt=consent`, which goes with `offline_access`, is understood, and where the account is named if not
  * where the CLI looks (anomalyco/opencode `packages/opencode/src/plugin/openai/codex.ts` looks in more places).
  */
-import { Option, Predicate } from "effect"
+import { Option } from "effect"
 import type { Dialect, VendorAnswer } from "../oauth/Dialect.ts"
 import { claimsOf } from "../oauth/JwtClaims.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
-import type { JsonObject } from "../oauth/ProviderFetch.ts"
+import { type JsonObject, objectIn, textIn } from "../oauth/JsonObject.ts"
 
 /** A poll must name two things; in between they are one device code. */
 const packed = (deviceAuthId: string, userCode: string) =>
   new URLSearchParams({ device_auth_id: deviceAuthId, user_code: userCode }).toString()
 
 const unpacked = (deviceCode: string) => Object.fromEntries(new URLSearchParams(deviceCode))
-
-const textIn = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined)
-const objectIn = (value: unknown): JsonObject => (isJsonObject(value) ? value : {})
-const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
 
 /** Of an ID token or an access token; what OpenAI says of an account is in a claim of its own. */
 const accountIn = (claims: JsonObject) => {

@@ -13,16 +13,12 @@
  *
  * GitHub Enterprise: `"extends": "copilot"` with its own `endpoints` and `api`.
  */
-import { DateTime, Option, Predicate } from "effect"
+import { DateTime, Option } from "effect"
 import type { Dialect, VendorAnswer, VendorRequest } from "../oauth/Dialect.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
-import type { JsonObject } from "../oauth/ProviderFetch.ts"
+import { objectIn, textIn } from "../oauth/JsonObject.ts"
 import type { ProviderRecord } from "../oauth/ProviderRecord.ts"
 import { version } from "../version.ts"
-
-const textIn = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined)
-const objectIn = (value: unknown): JsonObject => (isJsonObject(value) ? value : {})
-const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
 
 const scheme = "token "
 

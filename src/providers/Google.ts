@@ -5,9 +5,8 @@
  * A client is made at Google for one way to log in: "TVs and Limited Input devices" for a device code, with few scopes, and
  * "Desktop app" for a browser. If it is not the first, the login goes on to the second. Sources are
  * developers.google.com/identity/protocols/oauth2/limited-input-device and /native-app (a 428 and a 403 while one waits for
- * the person, `verification_url`, the secret at every request, revocation), and golang/oauth2 `deviceauth.go` for
- * `verification_url`. Nothing of it was tried at Google itself; that a token which is revoked already is refused with
- * `invalid_token` is on trust.
+ * the person, `verification_url`, the secret with every token, revocation). Nothing of it was tried at Google itself; that a
+ * token which is revoked already is refused with `invalid_token`, and that a revocation may be a form, is on trust.
  */
 import type { Dialect, VendorAnswer } from "../oauth/Dialect.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
@@ -29,10 +28,7 @@ const gone: VendorAnswer = { status: 200, headers: {}, body: {} }
 
 export const dialect: Dialect = {
   answer: (answer, { call }) => {
-    const { error, error_code, verification_uri, verification_url } = answer.body
-    if (call === "device" && typeof verification_url === "string" && verification_uri === undefined) {
-      return { ...answer, body: { ...answer.body, verification_uri: verification_url } }
-    }
+    const { error, error_code } = answer.body
     // The one error that has another name for its code.
     if (call === "device" && error_code === "rate_limit_exceeded") return { ...answer, status: 429 }
     // RFC 7009 section 2.2: a token that is not good any more is revoked.

@@ -41,8 +41,7 @@ export const qwen: ProviderDefinition = {
     publicFields: ["resource_url", "api_base_url"],
     device: { pkce: "S256", interval: 2 },
     errors: [
-      // Any other 429 is a limit on requests.
-      { calls: ["poll"], status: 429, code: "slow_down", means: "slow_down" },
+      // A 429 with `slow_down` is understood by that; any other one is a limit on requests.
       { calls: ["poll"], status: 401, means: "expired" },
       { calls: ["refresh"], status: 400, means: "relogin" },
       { calls: ["refresh"], status: 401, means: "relogin" },

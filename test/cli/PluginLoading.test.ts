@@ -124,6 +124,12 @@ describe("plugins that the configuration lists", () => {
       /is built in.*overrides: true/,
     ],
     [
+      "has the name of a command",
+      `import { Command } from "effect/cli"
+      export default { name: "status", record: ${record}, commands: [Command.make("it")] }`,
+      /its commands would be tokenkeep status, which there is already/,
+    ],
+    [
       "is there twice",
       `export default [{ name: "it", record: ${record} }, { name: "it", record: ${record} }]`,
       /another plugin has its name, it/,

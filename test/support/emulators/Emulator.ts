@@ -212,6 +212,8 @@ export const start = (make: (books: Books, origin: () => string) => Vendor) =>
       formsTo: (path: string) => requests.filter((asked) => asked.path === path).map(({ form }) => form ?? {}),
       /** What the next requests are answered, whatever they are; none of them is looked at. */
       says: (...replies: ReadonlyArray<Reply>) => void script.push(...replies),
+      /** From now on it answers for itself again. */
+      hush: () => void script.splice(0),
       fetch,
       /** A person opens the authorization page. Where their browser is sent then. */
       visit: (authorizationUrl: string, will: "grant" | "deny" = "grant"): string => {
