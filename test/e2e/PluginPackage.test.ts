@@ -15,15 +15,16 @@ import * as TemporaryHome from "../support/TemporaryHome.ts"
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const example = `${root}/test/examples`
 
-/** Packs a folder as `npm publish` does, and unpacks it as `npm install` does. */
-const install = (source: string, modules: string, name: string) => {
-  const to = `${modules}/${name}`
-  mkdirSync(to, { recursive: true })
-  const [archive = ""] = execFileSync("npm", ["pack", source, "--silent", "--pack-destination", modules, "--offline"], {
-    encoding: "utf8",
-    cwd: modules,
-  }).split("\n")
-  execFileSync("tar", ["-xzf", `${modules}/${archive}`, "-C", to, "--strip-components=1"])
+/** Packs folders as `npm publish` does, and unpacks them as `npm install` does. */
+const install = (modules: string, packages: { readonly [name: string]: string }) => {
+  const options = ["--silent", "--offline", "--pack-destination", modules]
+  const said = execFileSync("npm", ["pack", ...Object.values(packages), ...options], { encoding: "utf8", cwd: modules })
+  const archives = said.trim().split("\n")
+  for (const [at, name] of Object.keys(packages).entries()) {
+    mkdirSync(`${modules}/${name}`)
+    const to = ["-C", `${modules}/${name}`, "--strip-components=1"]
+    execFileSync("tar", ["-xzf", `${modules}/${archives[at]}`, ...to])
+  }
 }
 
 describe("a plugin in a package", () => {
@@ -52,8 +53,7 @@ describe("a plugin in a package", () => {
         )
         writeFileSync(`${plugin}/acme.js`, stripTypeScriptTypes(source))
         copyFileSync(`${example}/plugin-package/package.json`, `${plugin}/package.json`)
-        install(build, modules, "tokenkeep")
-        install(plugin, modules, "tokenkeep-plugin-acme")
+        install(modules, { tokenkeep: build, "tokenkeep-plugin-acme": plugin })
         // What a registry would bring.
         for (const name of readdirSync(`${root}/node_modules`)) {
           if (!name.startsWith(".")) symlinkSync(`${root}/node_modules/${name}`, `${modules}/${name}`)
@@ -62,7 +62,8 @@ describe("a plugin in a package", () => {
         // The configuration lies in the folder that the packages are installed in.
         writeFileSync(`${home}/config.json`, JSON.stringify({ providers: ["tokenkeep-plugin-acme"] }))
         const program = `${modules}/tokenkeep/dist/main.js`
-        const start = (...args: ReadonlyArray<string>) => Program.start(args, { TOKENKEEP_HOME: home }, [], program)
+        const start = (...args: ReadonlyArray<string>) =>
+          Program.start(args, { TOKENKEEP_HOME: home, NODE_COMPILE_CACHE: `${home}/cache` }, [], program)
         const login = yield* start("login", "acme", "--no-browser")
         const [url = ""] = yield* Effect.promise(() => login.said("stderr", /http\S+\/authorize\S+/))
         login.write(`${yield* grant(url)}\n`)
