@@ -11,6 +11,7 @@ import { LoginsLost } from "./broker/Accounts.ts"
 import { ProviderDefinitions } from "./broker/ProviderDefinitions.ts"
 import { approve } from "./cli/Approve.ts"
 import { audit } from "./cli/Audit.ts"
+import { events } from "./cli/Events.ts"
 import { exec } from "./cli/Exec.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as FailureWords from "./cli/FailureWords.ts"
@@ -39,6 +40,7 @@ const own = [
   grant.pipe(Command.provide(Services.places)),
   approve.pipe(Command.provide(Services.places)),
   audit.pipe(Command.provide(Services.places)),
+  events.pipe(Command.provide(Services.places)),
 ] as const
 
 const names = own.map(({ name }) => name)
