@@ -14,6 +14,7 @@
  * - `Grants`: what others than that user may have less of. `GrantsHost.layer` serves it, on sockets of its own; `Questions` asks
  *   a person; `GrantOperations.make` makes the operations for a `UnixServer`, and `GrantsClient.layer` asks for them there.
  * - `Audit`: what is noted of each request, in the audit folder (`Audit.layerFile`) or not at all (`Audit.layerOff`).
+ * - `defineProvider`: a provider that does not come with this, as a plugin or with `ProviderDefinitions` in a program.
  * - `AuthEvents`: what happens to logins, as a stream of `AuthEvent`; `EventCommand.layer` runs the configured command for it.
  * - `Adoptions.layerFeeding`, provided to `BrokerHost.layer`: tools whose logins were adopted get each new access token.
  * - `AccountKey`, `Token`, `Errors`: the words that all of them use.
@@ -27,6 +28,8 @@ export { BrokerConfig, type Settings } from "./broker/BrokerConfig.ts"
 export * as BrokerConfigEnv from "./broker/BrokerConfigEnv.ts"
 export * as BrokerHost from "./broker/BrokerHost.ts"
 export { CurrentPeer } from "./broker/CurrentPeer.ts"
+export { ProviderDefinitions } from "./broker/ProviderDefinitions.ts"
+export { defineProvider, type ProviderPlugin } from "./broker/ProviderPlugin.ts"
 export * as EventCommand from "./broker/EventCommand.ts"
 export { Providers } from "./broker/Providers.ts"
 export { Refresher } from "./broker/Refresher.ts"
@@ -47,7 +50,7 @@ export * as NamePattern from "./domain/NamePattern.ts"
 export * as Peer from "./domain/Peer.ts"
 export * as Token from "./domain/Token.ts"
 export type { Dialect, VendorAnswer, VendorRequest } from "./oauth/Dialect.ts"
-export type { Provider, ProviderDefinition } from "./oauth/Provider.ts"
+export type { ExtrasMigration, Provider, ProviderDefinition, Snapshot } from "./oauth/Provider.ts"
 export { ProviderRecord } from "./oauth/ProviderRecord.ts"
 export { Admission } from "./server/Admission.ts"
 export { Audit } from "./server/Audit.ts"

@@ -6,7 +6,9 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
+import { SecureRandom } from "effect/crypto"
 import { LoginsLost } from "./broker/Accounts.ts"
+import { ProviderDefinitions } from "./broker/ProviderDefinitions.ts"
 import { approve } from "./cli/Approve.ts"
 import { audit } from "./cli/Audit.ts"
 import { events } from "./cli/Events.ts"
@@ -19,30 +21,48 @@ import { key } from "./cli/Key.ts"
 import { grant } from "./cli/Grant.ts"
 import { login } from "./cli/Login.ts"
 import { logout } from "./cli/Logout.ts"
+import * as PluginCommands from "./cli/PluginCommands.ts"
+import * as PluginLoading from "./cli/PluginLoading.ts"
 import { provider } from "./cli/Provider.ts"
 import { serve } from "./cli/Serve.ts"
 import { status } from "./cli/Status.ts"
 import { token } from "./cli/Token.ts"
 import { version } from "./version.ts"
 
-const tokenkeep = Command.make("tokenkeep").pipe(
-  Command.withDescription("Keeps OAuth refresh tokens on the host and hands out only what a sandbox needs"),
-  Command.withSubcommands([
-    login.pipe(Command.provide(Services.either)),
-    token.pipe(Command.provide(Services.either)),
-    status.pipe(Command.provide(Services.either)),
-    logout.pipe(Command.provide(Services.either)),
-    serve.pipe(Command.provide(Services.local)),
-    exec,
-    provider.pipe(Command.provide(Services.local)),
-    key,
-    importing,
-    grant.pipe(Command.provide(Services.places)),
-    approve.pipe(Command.provide(Services.places)),
-    audit.pipe(Command.provide(Services.places)),
-    events.pipe(Command.provide(Services.places)),
-  ]),
-)
+const own = [
+  login.pipe(Command.provide(Services.either)),
+  token.pipe(Command.provide(Services.either)),
+  status.pipe(Command.provide(Services.either)),
+  logout.pipe(Command.provide(Services.either)),
+  serve.pipe(Command.provide(Services.local)),
+  exec,
+  provider.pipe(Command.provide(Services.local)),
+  key,
+  importing,
+  grant.pipe(Command.provide(Services.places)),
+  approve.pipe(Command.provide(Services.places)),
+  audit.pipe(Command.provide(Services.places)),
+  events.pipe(Command.provide(Services.places)),
+] as const
+
+const names = own.map(({ name }) => name)
+
+/** What is typed, run with the plugins that the configuration lists. */
+const tokenkeep = Effect.gen(function* () {
+  const { plugins, refused } = yield* PluginLoading.load(names).pipe(
+    Effect.provide([Services.places, SecureRandom.layerWebCrypto]),
+    // Whatever needs the configuration, or the environment, says what is wrong with it.
+    Effect.orElseSucceed(() => PluginLoading.none),
+  )
+  yield* Effect.forEach(refused, ({ message }) => Console.error(`tokenkeep: ${message}`), { discard: true })
+  const root = Command.make("tokenkeep").pipe(
+    Command.withDescription("Keeps OAuth refresh tokens on the host and hands out only what a sandbox needs"),
+    Command.withSubcommands([...own, ...PluginCommands.mount(plugins)]),
+  )
+  return yield* Command.run(root, { version }).pipe(
+    Effect.provideService(ProviderDefinitions, PluginLoading.definitionsWith(plugins)),
+  )
+})
 
 /** On stdout there is only what was asked for: a help that was not is said on stderr. */
 const presenter: CliOutput.Presenter = {
@@ -80,7 +100,6 @@ process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
 const exit = (code: number) => process.stdout.write("", () => process.stderr.write("", () => process.exit(code)))
 
 tokenkeep.pipe(
-  Command.run({ version }),
   // Not always 0: what another program has said with its end is said again.
   Effect.map(() => Number(process.exitCode ?? 0)),
   Effect.catch(report),

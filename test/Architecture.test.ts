@@ -66,6 +66,7 @@ describe("src", () => {
       "cli/ChildProcess.ts",
       "cli/Events.ts",
       "cli/OwnUser.ts",
+      "cli/PluginLoading.ts",
       "cli/ProcessHygiene.ts",
       "cli/Serve.ts",
       "cli/Services.ts",

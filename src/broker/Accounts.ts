@@ -57,6 +57,8 @@ export class Accounts extends Context.Service<
     readonly get: (account: AccountKey) => Effect.Effect<Option.Option<AccountRecord>, StoreError>
     /** As {@link TokenStore.glance}; none while the account's token is in memory only. */
     readonly glance: (account: AccountKey) => Option.Option<AccountRecord>
+    /** As {@link TokenStore.replaceable}. */
+    readonly replaceable: (account: AccountKey) => Effect.Effect<void, StoreError>
     /** The accounts that have a record, damaged ones included. */
     readonly list: Effect.Effect<ReadonlyArray<AccountKey>, StoreError>
     /** As {@link TokenStore.changes}. */
@@ -209,6 +211,7 @@ export class Accounts extends Context.Service<
       return Accounts.of({
         get,
         glance: (account) => (MutableHashMap.has(unsaved, account) ? Option.none() : store.glance(account)),
+        replaceable: store.replaceable,
         list: store.list,
         changes: store.changes,
         update: (account, change) =>

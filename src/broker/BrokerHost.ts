@@ -183,7 +183,7 @@ export const layerNoDeps = Layer.effect(
       initiate: Effect.fn("Broker.initiate")(function* (account, options = {}) {
         const provider = yield* providers.get(account.provider)
         // A file that could not be replaced must not cost a person a login.
-        yield* accounts.get(account)
+        yield* accounts.replaceable(account)
         const { flow, redirectUri } = options
         if (flow !== undefined && !provider.flows.includes(flow)) {
           return yield* InvalidRequest.make({
@@ -341,8 +341,8 @@ export const layerNoDeps = Layer.effect(
       }),
 
       removeToken: Effect.fn("Broker.removeToken")(function* (account) {
-        // What cannot be read cannot be revoked, and can be forgotten all the same.
-        const found = yield* Effect.result(accounts.get(account))
+        // What cannot be read, or not as a whole, is not sent to be revoked, and can be forgotten all the same.
+        const found = yield* Effect.result(Effect.andThen(accounts.replaceable(account), accounts.get(account)))
         const revocation = Result.isFailure(found)
           ? "failed"
           : yield* Option.match(found.success, {

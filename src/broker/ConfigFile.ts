@@ -3,8 +3,9 @@
  *
  * Providers are an object, by name; or a list, of records with a name, and of the modules that are plugins.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { ProviderName } from "../domain/AccountKey.ts"
+import { ConfigCorrupt, type StoreUnavailable } from "../domain/Errors.ts"
 
 const NamedRecord = Schema.StructWithRest(Schema.Struct({ name: ProviderName }), [
   Schema.Record(Schema.String, Schema.Json),
@@ -23,6 +24,18 @@ export const ConfigFile = Schema.StructWithRest(
 export type ConfigFile = typeof ConfigFile.Type
 
 export const empty: ConfigFile = { providers: {} }
+
+const decode = Schema.decodeEffect(Schema.fromJsonString(ConfigFile))
+
+/** What the file says; nothing, if there is none. */
+export const read = Effect.fnUntraced(function* (
+  files: { readonly read: (path: string) => Effect.Effect<Option.Option<string>, StoreUnavailable> },
+  path: string,
+) {
+  const content = yield* files.read(path)
+  if (Option.isNone(content)) return empty
+  return yield* Effect.mapError(decode(content.value), () => ConfigCorrupt.make({ path }))
+})
 
 type Entry = string | typeof NamedRecord.Type
 

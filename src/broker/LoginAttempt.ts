@@ -36,6 +36,7 @@ const words = {
   CallbackRejected: "not_an_answer",
   PortsTaken: "port_taken",
   StoreCorrupt: "not_stored",
+  StoreNewer: "not_stored",
   StoreUnavailable: "not_stored",
   LockBusy: "not_stored",
 } as const satisfies { readonly [tag in Exclude<Failure, ProviderFailure>["_tag"]]: LoginFailure }

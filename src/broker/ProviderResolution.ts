@@ -41,12 +41,13 @@ const merge = (known: { readonly [name: string]: unknown }, said: { readonly [na
   return { ...known, ...said, ...Object.fromEntries(parts) }
 }
 
-/** The formatter says what is expected, never what is there: that may be a secret in the wrong place. */
+/** Says what is expected, never what is there: that may be a secret in the wrong place. */
 const format = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => (issue._tag === "UnexpectedKey" ? "there is no such field" : SchemaIssue.defaultLeafHook(issue)),
 })
 
-const mistakesIn = ({ issue }: Schema.SchemaError): ReadonlyArray<string> =>
+/** What does not fit a schema, and where. */
+export const mistakesIn = ({ issue }: Schema.SchemaError): ReadonlyArray<string> =>
   format(issue)
     .issues.slice(0, 3)
     .map(({ message, path = [] }) => [path.map(String).join("."), message].filter((text) => text !== "").join(": "))

@@ -8,8 +8,9 @@ import {
   type SecretUnavailable,
   type StoreUnavailable,
 } from "../domain/Errors.ts"
-import type { Provider } from "../oauth/Provider.ts"
+import type { Provider, ProviderDefinition } from "../oauth/Provider.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import { definitionOf } from "./DefinitionOf.ts"
 import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 import { type Resolution, resolve, type Resolved } from "./ProviderResolution.ts"
 
@@ -33,6 +34,8 @@ export class Providers extends Context.Service<
     readonly record: (name: string) => Effect.Effect<ProviderRecord, ProviderNotConfigured | ConfigError>
     /** As `record`, if it is known without waiting that it is still what is configured. */
     readonly glance: (name: string) => Option.Option<ProviderRecord>
+    /** What the provider is built on, if anything is known of it besides its record. */
+    readonly definition: (name: string) => Effect.Effect<Option.Option<ProviderDefinition>, ConfigError>
     /** The names, in the order in which they were added. */
     readonly list: Effect.Effect<ReadonlyArray<string>, ConfigError>
     /** Adds a provider, or replaces the one of that name. What is not said is as it is known of the provider. */
@@ -56,6 +59,8 @@ export class Providers extends Context.Service<
         get,
         record: get,
         glance: (name) => Option.fromUndefinedOr(providers.get(name)),
+        definition: (name) =>
+          Effect.map(ProviderDefinitions, (definitions) => definitionOf(name, undefined, definitions)),
         list: Effect.sync(() => [...providers.keys()]),
         set: Effect.fnUntraced(function* (name, said) {
           const resolution = resolve(name, fieldsOf(said), yield* ProviderDefinitions)

@@ -2,18 +2,18 @@
  * {@link Providers} in the configuration file. It is read anew each time, so that an edit counts at once, and what it
  * says beyond providers is kept. A secret is only referred to in it, and is looked up when it is needed.
  */
-import { Config, Effect, FileSystem, Layer, Option, Redacted, Schema } from "effect"
-import { ConfigCorrupt, ProviderNotConfigured, SecretUnavailable } from "../domain/Errors.ts"
+import { Config, Effect, FileSystem, Layer, Option, Redacted } from "effect"
+import { ProviderNotConfigured, SecretUnavailable } from "../domain/Errors.ts"
 import type { SecretReference } from "../oauth/ProviderRecord.ts"
+import { builtIn } from "../providers/BuiltIn.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as ConfigFile from "./ConfigFile.ts"
+import { definitionOf } from "./DefinitionOf.ts"
 import * as FileReading from "./FileReading.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 import { type Resolved, resolve } from "./ProviderResolution.ts"
 import { fieldsOf, Providers, resolvedOr } from "./Providers.ts"
-
-const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ConfigFile.ConfigFile))
 
 export const layer = Layer.effect(
   Providers,
@@ -24,11 +24,7 @@ export const layer = Layer.effect(
     const known = yield* FileReading.make
     const fs = yield* FileSystem.FileSystem
 
-    const read = Effect.gen(function* () {
-      const content = yield* files.read(configFile)
-      if (Option.isNone(content)) return ConfigFile.empty
-      return yield* decode(content.value).pipe(Effect.mapError(() => ConfigCorrupt.make({ path: configFile })))
-    })
+    const read = ConfigFile.read(files, configFile)
 
     const secretOf = Effect.fnUntraced(function* (provider: string, reference: SecretReference) {
       const source = "env" in reference ? `the environment variable ${reference.env}` : `the file ${reference.file}`
@@ -69,7 +65,16 @@ export const layer = Layer.effect(
         const secret = clientSecret === undefined ? Option.none() : Option.some(yield* secretOf(name, clientSecret))
         return { ...record, name, secret, ...(dialect !== undefined && { dialect }) }
       }),
-      list: Effect.map(read, (config) => [...ConfigFile.records(config).keys()]),
+      definition: (name) =>
+        Effect.map(read, (config) => definitionOf(name, ConfigFile.records(config).get(name), definitions)),
+      list: Effect.map(read, (config) => {
+        const records = ConfigFile.records(config)
+        // Whoever lists a plugin has configured its providers, if they need nothing more.
+        const added = definitions.filter(
+          (known) => !builtIn.includes(known) && resolve(known.name, undefined, definitions)._tag === "Resolved",
+        )
+        return [...new Set([...records.keys(), ...added.map(({ name }) => name)])]
+      }),
       set: Effect.fn("Providers.set")(function* (name, said) {
         const config = yield* read
         const fields = fieldsOf(said)

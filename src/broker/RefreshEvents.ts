@@ -4,7 +4,7 @@
 import { Cause, type Clock, Duration, Effect, Exit, Option } from "effect"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import type { RefreshFailure } from "../domain/AuthEvent.ts"
-import type { LockBusy, StoreCorrupt, StoreUnavailable, TokenNotFound } from "../domain/Errors.ts"
+import type { LockBusy, StoreCorrupt, StoreNewer, StoreUnavailable, TokenNotFound } from "../domain/Errors.ts"
 import type { StoredToken } from "../domain/Token.ts"
 import { fingerprintOf, type Hub } from "./AuthEvents.ts"
 
@@ -15,6 +15,7 @@ type Failure =
   | TokenNotFound
   | LockBusy
   | StoreCorrupt
+  | StoreNewer
   | StoreUnavailable
 
 const words = {
@@ -22,6 +23,7 @@ const words = {
   TokenNotFound: "logged_out",
   LockBusy: "not_stored",
   StoreCorrupt: "not_stored",
+  StoreNewer: "not_stored",
   StoreUnavailable: "not_stored",
 } as const satisfies { readonly [tag in Exclude<Failure["_tag"], "Failed">]: RefreshFailure }
 

@@ -131,7 +131,7 @@ export class Refresher extends Context.Service<
             ),
           )
           .pipe(
-            Effect.catchTag(["StoreUnavailable", "StoreCorrupt", "LockBusy"], (error) =>
+            Effect.catchTag(["StoreUnavailable", "StoreCorrupt", "StoreNewer", "LockBusy"], (error) =>
               Effect.logWarning(error.message),
             ),
           )
@@ -237,6 +237,8 @@ export class Refresher extends Context.Service<
         const good = yield* asItIs(account, seen)
         if (Option.isSome(good)) return good.value
         if (seen.token.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
+        // What could not be written down is not begun.
+        yield* accounts.replaceable(account)
         const provider = yield* providers
           .get(account.provider)
           .pipe(Effect.catchTag("ProviderNotConfigured", () => ProviderNotFound.make({ provider: account.provider })))

@@ -20,6 +20,7 @@ const words = {
   LockBusy: "busy",
   ProviderNotFound: "provider_unknown",
   StoreCorrupt: "host_trouble",
+  StoreNewer: "host_trouble",
   StoreUnavailable: "host_trouble",
   ConfigCorrupt: "host_trouble",
   SecretUnavailable: "host_trouble",

@@ -5,10 +5,10 @@
 import { Context, Effect, Layer, MutableHashMap, type Option, PubSub, type Scope } from "effect"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import type { AccountRecord } from "../domain/AccountRecord.ts"
-import type { StoreCorrupt, StoreUnavailable } from "../domain/Errors.ts"
+import type { StoreCorrupt, StoreNewer, StoreUnavailable } from "../domain/Errors.ts"
 
 /** What can go wrong in a store. */
-export type StoreError = StoreCorrupt | StoreUnavailable
+export type StoreError = StoreCorrupt | StoreNewer | StoreUnavailable
 
 /** Keeps one record per account. */
 export class TokenStore extends Context.Service<
@@ -20,6 +20,8 @@ export class TokenStore extends Context.Service<
      * The record, if it is known without waiting that it is still the one there: it was got before, for this very object.
      */
     readonly glance: (account: AccountKey) => Option.Option<AccountRecord>
+    /** Fails as `set` would over what is there now: a newer version's record can be read, and is not ours to replace. */
+    readonly replaceable: (account: AccountKey) => Effect.Effect<void, StoreError>
     /** Replaces the record. When this returns it is durable. */
     readonly set: (account: AccountKey, record: AccountRecord) => Effect.Effect<void, StoreError>
     /** Forgets the record. It is fine if there is none. */
@@ -47,6 +49,7 @@ export class TokenStore extends Context.Service<
       return TokenStore.of({
         get: (account) => Effect.sync(() => MutableHashMap.get(records, account)),
         glance: (account) => MutableHashMap.get(records, account),
+        replaceable: () => Effect.void,
         set: (account, record) =>
           Effect.sync(() => {
             MutableHashMap.set(records, account, record)

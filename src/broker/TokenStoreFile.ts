@@ -7,38 +7,68 @@ import { Digest } from "effect/crypto"
 import { AccountKey } from "../domain/AccountKey.ts"
 import { BucketName, ProviderName } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
-import { StoreCorrupt } from "../domain/Errors.ts"
+import { StoreCorrupt, StoreNewer } from "../domain/Errors.ts"
+import type { ProviderDefinition } from "../oauth/Provider.ts"
 import * as AccountFileName from "./AccountFileName.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
+import * as ConfigFile from "./ConfigFile.ts"
+import { definitionOf } from "./DefinitionOf.ts"
 import * as FileReading from "./FileReading.ts"
 import * as PrivateFile from "./PrivateFile.ts"
+import { ProviderDefinitions } from "./ProviderDefinitions.ts"
+import * as RecordVersions from "./RecordVersions.ts"
 import { TokenStore } from "./TokenStore.ts"
 
-const Record = Schema.fromJsonString(
+const Content = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown))
+
+const Record = Schema.Struct({
+  version: Schema.Literal(RecordVersions.current),
+  provider: ProviderName,
+  bucket: BucketName,
+  /** How many of its provider's migrations the extra fields of the token have gone through. */
+  providerVersion: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+  ...AccountRecord.AccountRecord.fields,
+})
+
+const parse = Schema.decodeEffect(Content)
+const decode = Schema.decodeUnknownOption(Record)
+const Fields = Schema.Record(Schema.String, Schema.Json)
+const decodeFields = Schema.decodeUnknownOption(Fields)
+const decodeExtras = Schema.decodeUnknownOption(
   Schema.Struct({
-    version: Schema.Literal(1),
-    provider: ProviderName,
-    bucket: BucketName,
-    ...AccountRecord.AccountRecord.fields,
-    // Files are older than histories.
-    since: AccountRecord.AccountRecord.fields.since.pipe(Schema.withDecodingDefaultTypeKey(DateTime.now)),
-    history: AccountRecord.RefreshHistory.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(AccountRecord.unused))),
+    ...Struct.pick(Record.fields, ["provider", "providerVersion"]),
+    token: Schema.StructWithRest(Schema.Struct({ extras: Fields }), [Schema.Record(Schema.String, Schema.Unknown)]),
   }),
 )
-
-const decode = Schema.decodeUnknownEffect(Record)
-const encode = Schema.encodeEffect(Record)
+const encode = Schema.encodeEffect(Schema.fromJsonString(Record))
 const decodeAccount = Schema.decodeUnknownOption(AccountKey)
 const extension = ".json"
 
 /** How often the folders are looked at for what other processes did. Renewal is minutes ahead of expiry; this may wait. */
 const lookingAround = Duration.seconds(10)
 
+/** What a file says. */
+interface Found {
+  readonly record: typeof Record.Type
+  /** What is older than the file, if anything is. */
+  readonly olderThanIt: Option.Option<StoreNewer["than"]>
+}
+
 /** The record, if it is this account's. */
-const recordOf = ({ bucket, provider }: AccountKey, record: typeof Record.Type) =>
+const recordOf = ({ bucket, provider }: AccountKey, { record }: Found) =>
   provider === record.provider && bucket === record.bucket
-    ? Option.some(Struct.omit(record, ["version", "provider", "bucket"]))
+    ? Option.some(Struct.omit(record, ["version", "provider", "bucket", "providerVersion"]))
     : Option.none()
+
+/** Of a newer version's record the token is enough: what else there is serves refreshing, which is not done. */
+const decodeNewer = (file: RecordVersions.File, now: DateTime.Utc) => {
+  const { bucket, provider, token } = file
+  const { current, upgrade } = RecordVersions
+  return Option.orElse(decode({ ...file, version: current }), () => {
+    const bare = upgrade({ version: 1, bucket, provider, token }, now)
+    return bare._tag === "Current" ? decode(bare.file) : Option.none()
+  })
+}
 
 /** Which file each account has. */
 type Versions = MutableHashMap.MutableHashMap<AccountKey, string>
@@ -48,7 +78,7 @@ const nothing = (): Versions => MutableHashMap.empty()
 export const layer = Layer.effect(
   TokenStore,
   Effect.gen(function* () {
-    const { accountsDirectory } = yield* BrokerConfig
+    const { accountsDirectory, configFile } = yield* BrokerConfig
     const files = yield* PrivateFile.make
     const known = yield* FileReading.make
     const paths = yield* Path.Path
@@ -63,20 +93,71 @@ export const layer = Layer.effect(
       Effect.provideService(Digest.Digest, digest),
     )
 
+    const definitions = yield* ProviderDefinitions
+    const isAnyMigrated = definitions.some(({ migrations = [] }) => migrations.length > 0)
+    /** What has become, over time, of the extra fields of a provider's tokens. */
+    const migrationsOf = Effect.fnUntraced(function* (provider: string) {
+      if (!isAnyMigrated) return []
+      const config = yield* Effect.catchTag(ConfigFile.read(files, configFile), "ConfigCorrupt", () =>
+        // Then nothing is known to extend anything: what the plugins have kept counts as newer, and is not touched.
+        Effect.succeed(ConfigFile.empty),
+      )
+      const said = ConfigFile.records(config).get(provider)
+      const definition = definitionOf(provider, said, definitions)
+      return Option.getOrElse(definition, (): Pick<ProviderDefinition, "migrations"> => ({})).migrations ?? []
+    })
+
+    /** The file with extra fields as the provider's definition has them now. */
+    const withExtras = Effect.fnUntraced(function* (file: RecordVersions.File) {
+      const stored = decodeExtras(file)
+      if (Option.isNone(stored)) return { isNewer: false, file }
+      const { provider, providerVersion = 0, token } = stored.value
+      const migrations = yield* migrationsOf(provider)
+      const { extras, isNewer } = yield* Effect.try({
+        try: () => RecordVersions.upgradeExtras(token.extras, providerVersion, migrations),
+        catch: () => "broken" as const,
+      })
+      if (Option.isNone(decodeFields(extras))) return yield* Effect.fail("broken" as const)
+      return { isNewer, file: { ...file, token: { ...token, extras } } }
+    })
+
+    const understand = Effect.fnUntraced(function* (path: string, content: string) {
+      const corrupt = StoreCorrupt.make({ path })
+      const now = yield* DateTime.now
+      const reading = RecordVersions.upgrade(yield* Effect.mapError(parse(content), () => corrupt), now)
+      if (reading._tag === "Unversioned") return yield* corrupt
+      if (reading._tag === "Newer") {
+        return yield* Option.match(decodeNewer(reading.file, now), {
+          onNone: () => Effect.fail(StoreCorrupt.make({ path, because: "newer" })),
+          onSome: (record) => Effect.succeed<Found>({ record, olderThanIt: Option.some("tokenkeep") }),
+        })
+      }
+      const { file, isNewer } = yield* Effect.mapError(withExtras(reading.file), (error) =>
+        error === "broken" ? StoreCorrupt.make({ path, because: "plugin" }) : error,
+      )
+      const record = decode(file)
+      if (Option.isNone(record)) return yield* corrupt
+      const found: Found = { record: record.value, olderThanIt: isNewer ? Option.some("plugin") : Option.none() }
+      return found
+    })
+
     const read = Effect.fnUntraced(function* (path: string) {
       const content = yield* files.read(path)
-      if (Option.isNone(content)) return Option.none()
-      return yield* decode(content.value).pipe(
-        Effect.asSome,
-        Effect.mapError(() => StoreCorrupt.make({ path })),
-      )
+      return Option.isNone(content) ? Option.none() : Option.some(yield* understand(path, content.value))
     })
 
     const readAs = Effect.fnUntraced(function* (account: AccountKey, path: string) {
-      const record = yield* read(path)
-      if (Option.isNone(record)) return Option.none()
-      const ours = recordOf(account, record.value)
+      const found = yield* read(path)
+      if (Option.isNone(found)) return Option.none()
+      const ours = recordOf(account, found.value)
       return Option.isSome(ours) ? ours : yield* StoreCorrupt.make({ path })
+    })
+
+    /** What cannot be understood, or was written by somebody who knows more, is not ours to replace. */
+    const replaceable = Effect.fnUntraced(function* (account: AccountKey, path: string) {
+      const found = yield* read(path)
+      const than = Option.flatMap(found, ({ olderThanIt }) => olderThanIt)
+      if (Option.isSome(than)) return yield* StoreNewer.make({ account, than: than.value })
     })
 
     /** The account of a file: from its name, or where that was too long from inside. */
@@ -88,7 +169,7 @@ export const layer = Layer.effect(
         return decodeAccount({ provider: provider.name, bucket: bucket.name })
       }
       return yield* read(paths.join(accountsDirectory, folder, file)).pipe(
-        Effect.map(Option.flatMap(decodeAccount)),
+        Effect.map(Option.flatMap(({ record }) => decodeAccount(record))),
         // One bad file must not hide the other accounts; this one has lost its name with its content.
         Effect.catch((error) => Effect.as(Effect.logWarning(error.message), Option.none())),
       )
@@ -160,12 +241,22 @@ export const layer = Layer.effect(
         const reading = readings.get(account)
         return reading !== undefined && known.isCurrent(reading) ? reading.value : Option.none()
       },
+      replaceable: Effect.fn("TokenStore.replaceable")(function* (account) {
+        yield* replaceable(account, yield* fileOf(account))
+      }),
       set: Effect.fn("TokenStore.set")(function* (account, record) {
         const path = yield* fileOf(account)
-        // What cannot be understood is not ours to replace.
-        yield* read(path)
+        yield* replaceable(account, path)
+        const { bucket, provider } = account
+        const providerVersion = (yield* migrationsOf(provider)).length
         const content = yield* Effect.orDie(
-          encode({ ...record, version: 1, provider: account.provider, bucket: account.bucket }),
+          encode({
+            version: RecordVersions.current,
+            provider,
+            bucket,
+            ...(providerVersion > 0 && { providerVersion }),
+            ...record,
+          }),
         )
         yield* files.write(path, content)
         known.changed()
@@ -181,10 +272,13 @@ export const layer = Layer.effect(
       interrupted: Effect.fn("TokenStore.interrupted")(function* (account) {
         const left = yield* Effect.flatMap(fileOf(account), files.leftovers)
         // Most of them are parts of a record, or empty.
-        const records = yield* Effect.forEach(left, (path) =>
+        const found = yield* Effect.forEach(left, (path) =>
           Effect.catchTag(read(path), "StoreCorrupt", () => Effect.succeedNone),
         )
-        return records.flatMap(Option.toArray).flatMap((record) => Option.toArray(recordOf(account, record)))
+        return found
+          .flatMap(Option.toArray)
+          .filter(({ olderThanIt }) => Option.isNone(olderThanIt))
+          .flatMap((file) => Option.toArray(recordOf(account, file)))
       }),
       list: listFiles.pipe(
         Effect.map((found) => found.map(({ account }) => account)),

@@ -1,17 +1,20 @@
 /**
  * What `status` tells of each login, from the host's own store or, through a socket, from what the host hands out.
  */
-import { Context, DateTime, Effect, Layer, Option } from "effect"
+import { Context, Data, DateTime, Effect, Layer, Option } from "effect"
 import { Broker, type CallError, type TokenError } from "../broker/Broker.ts"
 import { AccountLock } from "../broker/AccountLock.ts"
 import { Accounts } from "../broker/Accounts.ts"
+import { Providers } from "../broker/Providers.ts"
 import type { StoreError } from "../broker/TokenStore.ts"
 import * as Account from "../domain/AccountKey.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { type AccountRecord, type Attempt, lostAnswer, type RefreshHistory } from "../domain/AccountRecord.ts"
 import * as LoginState from "../domain/LoginState.ts"
 import { renewAt } from "../domain/RenewalPlan.ts"
-import { snapshot, type TokenSnapshot } from "../domain/Token.ts"
+import { printable } from "../domain/RemoteText.ts"
+import { snapshot, toPublic, type TokenSnapshot } from "../domain/Token.ts"
+import type { Snapshot } from "../oauth/Provider.ts"
 
 /** How refreshing a login goes; only its host knows. */
 export interface RefreshFacts {
@@ -27,13 +30,18 @@ export interface RefreshFacts {
 
 export interface AccountState {
   readonly account: AccountKey
-  /** Beyond what the record says: its file is `unreadable`, or the host at the other end of a socket could not refresh. */
-  readonly state: LoginState.LoginState | "unreadable" | "not_refreshed"
+  /**
+   * Beyond what the record says: its file is `unreadable`, or of a `newer` version and cannot be refreshed here; or the
+   * host at the other end of a socket could not refresh.
+   */
+  readonly state: LoginState.LoginState | "unreadable" | "newer" | "not_refreshed"
   /** What is wrong, and what to do. */
   readonly problem: Option.Option<string>
   readonly snapshot: Option.Option<TokenSnapshot>
   /** Only from the host's own store: a socket never tells whether a login can be refreshed. */
   readonly refresh: Option.Option<RefreshFacts>
+  /** What the provider's definition says of it. Only from the host's own store. */
+  readonly details: Snapshot
 }
 
 /** Lists logins. */
@@ -49,6 +57,20 @@ export class LoginStatus extends Context.Service<
     Effect.gen(function* () {
       const accounts = yield* Accounts
       const lock = yield* AccountLock
+      const providers = yield* Providers
+
+      const detailsOf = Effect.fnUntraced(function* (account: AccountKey, { token }: AccountRecord) {
+        const definition = yield* providers.definition(account.provider)
+        const summarise = Option.getOrUndefined(definition)?.snapshot
+        if (summarise === undefined) return {}
+        const { publicFields } = yield* providers.record(account.provider)
+        const details = yield* Effect.try({
+          try: () => summarise(toPublic(token, publicFields).extras),
+          catch: () => new SnapshotFailed({ provider: account.provider }),
+        })
+        return inPrint(details)
+      })
+
       const describe = Effect.fnUntraced(function* (account: AccountKey) {
         const record = yield* accounts.get(account)
         const circumstances = {
@@ -56,12 +78,24 @@ export class LoginStatus extends Context.Service<
           isUnsaved: Option.isSome(yield* accounts.unsaved(account)),
           isRefreshing: yield* lock.isHeld(account, "refresh"),
         }
-        return Option.map(record, (record): AccountState => ({
-          account,
-          ...LoginState.describe(account, record, circumstances),
-          snapshot: Option.some(snapshot(record.token)),
-          refresh: Option.some(factsOf(account, record, circumstances.now)),
-        }))
+        if (Option.isNone(record)) return Option.none()
+        const details = yield* Effect.catch(detailsOf(account, record.value), (error) =>
+          Effect.as(Effect.logDebug(error.message), {}),
+        )
+        const known = { account, snapshot: Option.some(snapshot(record.value.token)), details }
+        const newer = yield* accounts.replaceable(account).pipe(
+          Effect.as(Option.none()),
+          Effect.catchTag("StoreNewer", ({ message }) => Effect.succeedSome(message)),
+        )
+        return Option.some<AccountState>(
+          Option.isSome(newer)
+            ? { ...known, state: "newer", problem: newer, refresh: Option.none() }
+            : {
+                ...known,
+                ...LoginState.describe(account, record.value, circumstances),
+                refresh: Option.some(factsOf(account, record.value, circumstances.now)),
+              },
+        )
       })
       return LoginStatus.of({
         list: Effect.gen(function* () {
@@ -87,6 +121,7 @@ export class LoginStatus extends Context.Service<
             problem: Option.none(),
             snapshot: Option.some(snapshot(token)),
             refresh: Option.none(),
+            details: {},
           })),
           Effect.catchTags({
             TokenNotFound: (error) => Effect.succeed(troubled(account, "reauth_required", error)),
@@ -119,7 +154,24 @@ const troubled = (account: AccountKey, state: AccountState["state"], error: Stor
   problem: Option.some(error.message),
   snapshot: Option.none(),
   refresh: Option.none(),
+  details: {},
 })
+
+/** What a plugin says of an account could not be had. */
+class SnapshotFailed extends Data.TaggedError("SnapshotFailed")<{ readonly provider: string }> {
+  override get message(): string {
+    return `What the plugin of ${printable(this.provider)} has to say for status could not be had.`
+  }
+}
+
+/** A plugin's words, which may be the provider's, as a terminal may have them; few of them. */
+const inPrint = (details: Snapshot): Snapshot =>
+  Object.fromEntries(
+    Object.entries(details)
+      .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value))
+      .slice(0, 8)
+      .map(([name, value]) => [printable(name), typeof value === "string" ? printable(value) : value]),
+  )
 
 const factsOf = (account: AccountKey, record: AccountRecord, now: DateTime.Utc): RefreshFacts => ({
   rotation: record.history.rotation,

@@ -27,11 +27,12 @@ export const status = Command.make(
 
 const toJson = (accounts: ReadonlyArray<AccountState>) => ({
   version: 1,
-  accounts: accounts.map(({ account, problem, refresh, snapshot, state }) => ({
+  accounts: accounts.map(({ account, details, problem, refresh, snapshot, state }) => ({
     provider: account.provider,
     bucket: account.bucket,
     state,
     ...(Option.isSome(problem) && { problem: problem.value }),
+    ...(Object.keys(details).length > 0 && { details }),
     ...Option.match(snapshot, {
       onNone: () => ({}),
       onSome: ({ accessToken, expiresAt, refreshable, scopes }) => ({
@@ -72,8 +73,13 @@ const instant = (name: string, at: Option.Option<DateTime.Utc>): { readonly [nam
 
 const showTable = Effect.fnUntraced(function* (accounts: ReadonlyArray<AccountState>, now: DateTime.Utc) {
   if (accounts.length === 0) return yield* Console.error("Nobody is logged in. Log in with: tokenkeep login PROVIDER")
+  const hasDetails = accounts.some(({ details }) => Object.keys(details).length > 0)
+  const titles = ["ACCOUNT", "STATE", "EXPIRES", "SCOPES", ...(hasDetails ? ["DETAILS"] : [])]
   yield* Console.log(
-    Table.format([["ACCOUNT", "STATE", "EXPIRES", "SCOPES"], ...accounts.map((account) => row(account, now))]),
+    Table.format([
+      titles,
+      ...accounts.map((account) => [...row(account, now), ...(hasDetails ? [inShort(account)] : [])]),
+    ]),
   )
   for (const { account, problem } of accounts) {
     if (Option.isSome(problem)) yield* Console.error(`${printable(account.toString())}: ${problem.value}`)
@@ -86,6 +92,16 @@ const row = ({ account, snapshot, state }: AccountState, now: DateTime.Utc): Rea
   Option.match(snapshot, { onNone: () => "-", onSome: (token) => expiry(token, now) }),
   Option.match(snapshot, { onNone: () => "-", onSome: ({ scopes }) => printable(scopes.join(" ")) }),
 ]
+
+/** So many characters of the details are shown beside all the rest. */
+const detailsWidth = 40
+
+const inShort = ({ details }: AccountState): string => {
+  const text = Object.entries(details)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ")
+  return text.length > detailsWidth ? `${text.slice(0, detailsWidth - 1)}…` : text
+}
 
 const expiry = ({ expiresAt, refreshable }: TokenSnapshot, now: DateTime.Utc): string =>
   Option.match(expiresAt, {

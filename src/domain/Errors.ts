@@ -245,10 +245,33 @@ export class StoreCorrupt extends Schema.TaggedError<StoreCorrupt>()("StoreCorru
   path: Schema.String,
   /** The API key that it should hold, if it is none of the accounts' files. */
   apiKey: Schema.optionalKey(Schema.String),
+  /** Why, if it is not damaged: a newer version has another shape, or a plugin cannot make its newest one of it. */
+  because: Schema.optionalKey(Schema.Literals(["newer", "plugin"])),
 }) {
   override get message(): string {
+    const path = oneLine(this.path)
+    if (this.because === "newer") {
+      return `The file ${path} was written by a newer tokenkeep, and this one cannot understand it. It was left as it is; update this one, or move it away and log in again.`
+    }
+    if (this.because === "plugin") {
+      return `The plugin of the provider cannot read what an older version of it has kept in ${path}. It was left as it is; update the plugin, or move it away and log in again.`
+    }
     const again = this.apiKey === undefined ? "log in again." : `set the key again with: ${keyCommand(this.apiKey)}`
-    return `The file ${oneLine(this.path)} is damaged. It was left as it is; look at it, or move it away and ${again}`
+    return `The file ${path} is damaged. It was left as it is; look at it, or move it away and ${again}`
+  }
+}
+
+/** A file of ours was written by a newer version, which may know more of it: it can be read, but not replaced. */
+export class StoreNewer extends Schema.TaggedError<StoreNewer>()("StoreNewer", {
+  account: AccountKey,
+  /** What is older than the file. */
+  than: Schema.Literals(["tokenkeep", "plugin"]),
+}) {
+  override get message(): string {
+    const name = printable(this.account.toString())
+    return this.than === "tokenkeep"
+      ? `The login ${name} was written by a newer tokenkeep. Nothing was sent or changed; update this one, or log out and in again.`
+      : `The login ${name} was written with a newer version of its provider's plugin, or with one that is not loaded. Nothing was sent or changed; update the plugin, or log out and in again.`
   }
 }
 
@@ -306,6 +329,7 @@ export class HostUnreachable extends Schema.TaggedError<HostUnreachable>()("Host
 /** Trouble of the host's own, whichever kind: nothing that the caller did, and nothing that it can mend. */
 export type HostError =
   | StoreCorrupt
+  | StoreNewer
   | StoreUnavailable
   | ConfigCorrupt
   | SecretUnavailable

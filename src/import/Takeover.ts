@@ -16,7 +16,8 @@ import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
 import { type ConfigError, Providers } from "../broker/Providers.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
-import type { LockBusy, ProviderNotConfigured, StoreCorrupt, StoreUnavailable } from "../domain/Errors.ts"
+import type { StoreError } from "../broker/TokenStore.ts"
+import type { LockBusy, ProviderNotConfigured } from "../domain/Errors.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { StoredToken } from "../domain/Token.ts"
@@ -51,8 +52,7 @@ export type TakeoverError =
   | VendorFile.FileChanged
   | ProviderNotConfigured
   | ConfigError
-  | StoreCorrupt
-  | StoreUnavailable
+  | StoreError
   | LockBusy
 
 /** What became of a login that was given back. */

@@ -4,6 +4,7 @@
 import type { Option } from "effect"
 import { type Redacted } from "effect"
 import type { Granter } from "../domain/AccountRecord.ts"
+import type { Extras, PublicToken } from "../domain/Token.ts"
 import type { Dialect } from "./Dialect.ts"
 import type { ProviderRecord } from "./ProviderRecord.ts"
 
@@ -21,6 +22,9 @@ export const granterOf = ({ clientId, endpoints, issuer }: ProviderRecord, token
   ...(tokenEndpoint !== undefined && { tokenEndpoint }),
 })
 
+/** Makes the next version of the extra fields that are stored with a token. Pure; what it is given may be secret. */
+export type ExtrasMigration = (extras: typeof Extras.Encoded) => typeof Extras.Encoded
+
 /**
  * What is known of a provider: the part of its record that is the same for everybody, as JSON, and its dialect. What the
  * configuration says of the provider replaces what is said here, field by field.
@@ -30,4 +34,14 @@ export interface ProviderDefinition {
   readonly name: string
   readonly record: Partial<typeof ProviderRecord.Encoded>
   readonly dialect?: Dialect
+  /**
+   * How stored extra fields of older versions become those of the next one. How many there are is the version; so one is
+   * added when the shape changes, and none is ever taken away or changed.
+   */
+  readonly migrations?: ReadonlyArray<ExtrasMigration>
+  /** A few fields for `status`, out of the extra fields that are public by the record; it is given no others. */
+  readonly snapshot?: (publicFields: PublicToken["extras"]) => Snapshot
 }
+
+/** What `status` shows of an account beyond what it shows of all. */
+export type Snapshot = { readonly [name: string]: string | number | boolean }

@@ -160,6 +160,7 @@ export const codes = {
   LockBusy: "RATE_LIMITED",
   Cancelled: "CANCELLED",
   StoreCorrupt: "INTERNAL_ERROR",
+  StoreNewer: "INTERNAL_ERROR",
   StoreUnavailable: "INTERNAL_ERROR",
   ConfigCorrupt: "INTERNAL_ERROR",
   SecretUnavailable: "INTERNAL_ERROR",

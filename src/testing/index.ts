@@ -4,6 +4,7 @@
  * - {@link ScriptedProvider}: an authorization server in process that does what a test says.
  * - {@link ScriptedServer}: the same on a socket.
  * - {@link Behaviour}: how badly it can behave.
+ * - `providerContract`: what every provider must do, for the tests of one that was written elsewhere.
  * - `layerBrokerMemory` and `TokenStore.layerMemory`: nothing on disk.
  */
 export { layerMemory as layerBrokerMemory } from "../broker/BrokerHost.ts"
@@ -12,6 +13,7 @@ export type { Options } from "./AuthorizationServer.ts"
 export * as Behaviour from "./Behaviour.ts"
 export type { Call } from "./Journal.ts"
 export type { Login } from "./Login.ts"
+export { type Case, ContractBroken, type Emulator, providerContract, scriptedEmulator } from "./ProviderContract.ts"
 export type { Changes, Policy } from "./Policy.ts"
 export { Script } from "./Script.ts"
 export { ScriptedProvider } from "./ScriptedProvider.ts"

@@ -159,11 +159,11 @@ describe("a host with files", () => {
       yield* providers.set("scripted", record)
       yield* store.set(account, recordOf("one"))
       const path = `${accountsDirectory}/scripted/default.json`
-      const newer = (yield* fs.readFileString(path)).replace('"version":1', '"version":2')
-      yield* fs.writeFileString(path, newer)
+      const spoilt = (yield* fs.readFileString(path)).replace('"version":', '"revision":')
+      yield* fs.writeFileString(path, spoilt)
       assert.strictEqual(yield* tagOf(broker.initiate(account)), "StoreCorrupt")
       assert.strictEqual(yield* tagOf(store.set(account, recordOf("two"))), "StoreCorrupt")
-      assert.strictEqual(yield* fs.readFileString(path), newer)
+      assert.strictEqual(yield* fs.readFileString(path), spoilt)
       yield* broker.removeToken(account)
       yield* store.set(account, recordOf("two"))
     }).pipe(Effect.provide(inFiles)),

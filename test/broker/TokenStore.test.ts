@@ -1,12 +1,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, DateTime, Deferred, Effect, Fiber, FileSystem, Layer, Option, Path } from "effect"
+import { Clock, Deferred, Effect, Fiber, FileSystem, Layer, Option, Path } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as TokenStoreFile from "../../src/broker/TokenStoreFile.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
-import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 import { inClear, recordInClear, recordOf, tokenOf } from "../support/Records.ts"
 import { suite } from "./TokenStoreContract.ts"
@@ -144,26 +143,6 @@ describe("the file of an account", () => {
       const kept = Option.getOrThrow(yield* store.get(github))
       assert.deepStrictEqual(inClear(kept.token), inClear(tokenOf("old")))
       assert.deepStrictEqual(yield* real.readDirectory(`${accountsDirectory}/github`), ["default.json"])
-    }).pipe(Effect.provide(files)),
-  )
-
-  it.live("that was written before there were histories is read as one of a login that was never refreshed", () =>
-    Effect.gen(function* () {
-      const store = yield* TokenStore
-      const fs = yield* FileSystem.FileSystem
-      const { accountsDirectory } = yield* BrokerConfig
-      const { extras, ...clear } = inClear(tokenOf("old"))
-      const old = { version: 1, provider: "github", bucket: "default", token: { ...clear, extras } }
-      yield* fs.makeDirectory(`${accountsDirectory}/github`, { recursive: true })
-      yield* fs.writeFileString(`${accountsDirectory}/github/default.json`, JSON.stringify(old))
-      const before = yield* DateTime.now
-      const record = Option.getOrThrow(yield* store.get(github))
-      assert.deepStrictEqual(inClear(record.token), inClear(tokenOf("old")))
-      assert.deepStrictEqual(record.history, AccountRecord.unused)
-      assert.isTrue(DateTime.between(record.since, { minimum: before, maximum: yield* DateTime.now }))
-      assert.notProperty(record, "grantedBy")
-      yield* store.set(github, record)
-      assert.deepStrictEqual(recordInClear(Option.getOrThrow(yield* store.get(github))), recordInClear(record))
     }).pipe(Effect.provide(files)),
   )
 

@@ -33,6 +33,7 @@ const AnyError = Schema.Union([
   Errors.SessionUsed,
   Errors.SlowDown,
   Errors.StoreCorrupt,
+  Errors.StoreNewer,
   Errors.StoreUnavailable,
   Errors.TokenNotFound,
   Errors.Unauthorized,
@@ -68,6 +69,7 @@ const inOwnWords = (text: string, account: Account.AccountKey): ReadonlyArray<re
   [Errors.SessionUsed.make({ sessionId: text }), /begin a new login/],
   [Errors.SlowDown.make({}), /Add five seconds to the interval/],
   [Errors.StoreCorrupt.make({ path: text }), /move it away and log in again/],
+  [Errors.StoreNewer.make({ account, than: "tokenkeep" }), /update this one, or log out and in again/],
   [Errors.StoreUnavailable.make({ path: text, operation: "write" }), /Could not write .*check that the folder/],
   [Errors.TokenNotFound.make({ account }), /tokenkeep login/],
   [Errors.Unauthorized.make({}), /The person who runs the host can change it/],
@@ -151,6 +153,10 @@ describe("errors", () => {
       Errors.StoreCorrupt.make({ path: "/a/b.json", apiKey: "hub" }).message,
       /\/a\/b\.json .*tokenkeep key set hub$/,
     )
+    assert.match(Errors.StoreCorrupt.make({ path: "/a", because: "newer" }).message, /\/a .*newer.*update this one/)
+    assert.match(Errors.StoreCorrupt.make({ path: "/a", because: "plugin" }).message, /\/a.*update the plugin/)
+    assert.match(Errors.StoreNewer.make({ account, than: "tokenkeep" }).message, /github:work .*newer tokenkeep/)
+    assert.match(Errors.StoreNewer.make({ account, than: "plugin" }).message, /github:work .*update the plugin/)
     assert.match(Errors.ApiKeyNotFound.make({ name: "a hub" }).message, /key a hub\. .*tokenkeep key set 'a hub'$/)
     assert.include(Errors.StoreUnavailable.make({ path: "/a/b.json", operation: "read" }).message, "read /a/b.json")
   })

@@ -109,6 +109,7 @@ describe("the codes of errors", () => {
       ConfigCorrupt: "INTERNAL_ERROR",
       SecretUnavailable: "INTERNAL_ERROR",
       StoreCorrupt: "INTERNAL_ERROR",
+      StoreNewer: "INTERNAL_ERROR",
       StoreUnavailable: "INTERNAL_ERROR",
       HostFailure: "INTERNAL_ERROR",
       HostUnreachable: "INTERNAL_ERROR",

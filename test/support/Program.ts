@@ -33,12 +33,17 @@ export type Environment = { readonly [name: string]: string }
 /**
  * Starts the program; it is killed when the scope closes. Only what is given is in its environment, and
  * where Node keeps what it compiled. `under` is a command
- * that runs the command that follows it.
+ * that runs the command that follows it; `program` is one that was built.
  */
-export const start = (args: ReadonlyArray<string>, environment: Environment, under: ReadonlyArray<string> = []) =>
+export const start = (
+  args: ReadonlyArray<string>,
+  environment: Environment,
+  under: ReadonlyArray<string> = [],
+  program = main,
+) =>
   Effect.acquireRelease(
     Effect.sync((): Running => {
-      const [command = process.execPath, ...rest] = [...under, process.execPath, main, ...args]
+      const [command = process.execPath, ...rest] = [...under, process.execPath, program, ...args]
       const child = spawn(command, rest, { env: { ...compileCache, ...environment }, stdio: "pipe" })
       const output = { stdout: "", stderr: "" }
       const listeners = new Set<() => void>()
