@@ -69,6 +69,7 @@ describe("src", () => {
       "client/HostConnection.ts",
       "main.ts",
       "oauth/LoopbackListenerNode.ts",
+      "oauth/PublicFetchNode.ts",
       "server/AuditFile.ts",
       "server/Listener.ts",
       "server/PeerCredentials.ts",

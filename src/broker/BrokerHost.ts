@@ -40,7 +40,7 @@ import { Refresher } from "./Refresher.ts"
 import { Revoker } from "./Revoker.ts"
 import { Sessions } from "./Sessions.ts"
 import { orStillGood } from "./StillGood.ts"
-import * as ProvidersFile from "./ProvidersFile.ts"
+import * as ProvidersFound from "./ProvidersFound.ts"
 import { TokensAtHand } from "./TokensAtHand.ts"
 import { TokenStore } from "./TokenStore.ts"
 import * as TokenStoreFile from "./TokenStoreFile.ts"
@@ -88,6 +88,7 @@ export const layerNoDeps = Layer.effect(
 
     const keep = Effect.fnUntraced(function* (account: AccountKey, granter: AccountRecord.Granter, token: StoredToken) {
       const record = AccountRecord.fromLogin(token, yield* DateTime.now, granter)
+      yield* providers.settle(account.provider, granter)
       yield* accounts.update(account, () => Effect.succeed(record))
       return yield* publish(account, token)
     })
@@ -164,7 +165,7 @@ export const layerNoDeps = Layer.effect(
 
     return Broker.of({
       initiate: Effect.fn("Broker.initiate")(function* (account, options = {}) {
-        const provider = yield* providers.get(account.provider)
+        const provider = yield* providers.prepare(account.provider)
         // A file that could not be replaced must not cost a person a login.
         yield* accounts.get(account)
         const { flow, redirectUri } = options
@@ -363,7 +364,7 @@ export const layerOver = <E, R>(places: Layer.Layer<TokenStore | AccountLock | P
 
 /** The broker with its tokens and providers in files, which other processes may share. */
 export const layer = layerOver(
-  Layer.mergeAll(TokenStoreFile.layer, AccountLockFile.layer, ProvidersFile.layer, ApiKeysFile.layer, UsageFile.layer),
+  Layer.mergeAll(TokenStoreFile.layer, AccountLockFile.layer, ProvidersFound.layer, ApiKeysFile.layer, UsageFile.layer),
 )
 
 /** The broker with these providers, and nothing on disk. */

@@ -53,6 +53,7 @@ const add = Command.make(
       Flag.withSchema(SecureUrl),
       Flag.atLeast(0),
     ),
+    resource: url("resource", "What its tokens are for, like https://mcp.example/mcp (RFC 8707)"),
     publicFields: Flag.String("public-field").pipe(
       Flag.withDescription(
         "A field of token responses that may leave the host, instead of account_id and resource_url; repeat for more",
@@ -65,6 +66,7 @@ const add = Command.make(
     const mistake = mistakeIn(input)
     if (mistake !== undefined) return yield* new UsageError({ detail: `The provider was not added. ${mistake}` })
     const providers = yield* Providers
+    const name = Account.canonicalName(input.name)
     const known = yield* providers.list
     const { configFile } = yield* BrokerConfig
     const record = yield* decodeRecord({
@@ -82,14 +84,15 @@ const add = Command.make(
       flows: input.flows.map((name) => flowNames[name]),
       scopes: input.scopes.flatMap((scopes) => scopes.split(/[ ,]+/)).filter((scope) => scope !== ""),
       redirectUris: input.redirectUris,
+      ...(Option.isSome(input.resource) && { resource: input.resource.value }),
       ...(input.publicFields.length > 0 && { publicFields: input.publicFields }),
     }).pipe(
       Effect.mapError(({ message }) => new UsageError({ detail: `The provider was not added. ${printable(message)}` })),
     )
-    yield* providers.set(input.name, record)
-    const done = known.includes(input.name) ? "Replaced" : "Added"
+    yield* providers.set(name, record)
+    const done = known.includes(name) ? "Replaced" : "Added"
     yield* Console.error(
-      `${done} ${printable(input.name)} in ${configFile}. Log in with: ${loginCommand(Account.make(input.name))}`,
+      `${done} ${printable(name)} in ${configFile}. Log in with: ${loginCommand(Account.make(name))}`,
     )
   }),
 ).pipe(
@@ -140,8 +143,9 @@ const mistakeIn = (input: {
 const remove = Command.make(
   "remove",
   { name: Argument.String("name").pipe(Argument.withDescription("What the provider is called")) },
-  Effect.fn("provider.remove")(function* ({ name }) {
+  Effect.fn("provider.remove")(function* (input) {
     yield* here
+    const name = Account.canonicalName(input.name)
     const providers = yield* Providers
     yield* providers.remove(name)
     yield* Console.error(`Removed ${printable(name)}. Its logins stay, but are not refreshed; see: tokenkeep status`)

@@ -6,7 +6,7 @@ import { printable } from "./RemoteText.ts"
 
 /** The command to type, if the name can be typed: it may hold anything, and a shell obeys some of it. */
 const commandFor = (command: string, name: string) => {
-  if (/^[\w.@:%+-]+$/.test(name)) return `${command} ${name}`
+  if (/^[\w.@:%+/-]+$/.test(name)) return `${command} ${name}`
   return printable(name) === name ? `${command} '${name.replaceAll("'", "'\\''")}'` : command
 }
 
