@@ -14,7 +14,13 @@ import * as AccountFileName from "./AccountFileName.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 
-const ClientFile = Schema.Struct({ version: Schema.Literal(1), issuer: Schema.String, client: Client })
+const ClientFile = Schema.Struct({
+  version: Schema.Literal(1),
+  issuer: Schema.String,
+  /** For whose login it was registered; others there use it too. */
+  address: ProviderName,
+  client: Client,
+})
 
 /** Where the login of an address is, as it was when somebody logged in. It is not asked again until the next login. */
 export const Found = Schema.Struct({
@@ -91,6 +97,12 @@ export const make = Effect.gen(function* () {
   const clients = store(clientsDirectory, ClientFile, ({ issuer }, key) => keyOf(issuer) === key)
   const found = store(resources, FoundFile, ({ name }, key) => name === key)
 
+  /** Forgets what the issuer has forgotten, if it is still that. */
+  const removeClient = Effect.fnUntraced(function* (issuer: string, clientId: string) {
+    const known = yield* clients.get(keyOf(issuer))
+    if (Option.exists(known, ({ client }) => client.clientId === clientId)) yield* clients.remove(keyOf(issuer))
+  })
+
   return {
     /** What we are to an issuer. */
     client: (issuer: string) =>
@@ -98,15 +110,21 @@ export const make = Effect.gen(function* () {
         clients.get(keyOf(issuer)),
         Option.map(({ client }) => client),
       ),
-    setClient: (issuer: string, client: Client) => clients.set(keyOf(issuer), { version: 1, issuer, client }),
-    /** Forgets what the issuer has forgotten, if it is still that. */
-    removeClient: Effect.fnUntraced(function* (issuer: string, clientId: string) {
-      const known = yield* clients.get(keyOf(issuer))
-      if (Option.exists(known, ({ client }) => client.clientId === clientId)) yield* clients.remove(keyOf(issuer))
-    }),
+    setClient: (issuer: string, address: string, client: Client) =>
+      clients.set(keyOf(issuer), { version: 1, issuer, address, client }),
+    removeClient,
     found: found.get,
     setFound: (content: Found) => found.set(content.name, { version: 1, ...content }),
-    removeFound: found.remove,
+    /** Forgets where the login of an address is, and what we are there. Returns whether anything of it was known. */
+    forget: Effect.fnUntraced(function* (address: string) {
+      const known = yield* found.get(address)
+      const registered = (yield* clients.all).filter((client) => client.address === address)
+      if (Option.isNone(known) && registered.length === 0) return false
+      const issuers = [...registered, ...Option.toArray(known).map(({ record }) => record)].map(({ issuer }) => issuer)
+      yield* Effect.forEach(issuers, (issuer = "") => clients.remove(keyOf(issuer)), { discard: true })
+      yield* found.remove(address)
+      return true
+    }),
     names: Effect.map(found.all, (all) => all.map(({ name }) => name)),
   }
 })

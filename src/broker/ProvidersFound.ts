@@ -68,7 +68,7 @@ export const layerNoDeps = Layer.effect(
       const scopes = [...new Set([...server.scopes, ...before])]
       const client = yield* ClientRegistration.register(fetch, name, { ...server, scopes }, guard)
       // Before it is used: what is registered and not written down is of no use to anybody, and no harm.
-      yield* clients.setClient(server.issuer, client)
+      yield* clients.setClient(server.issuer, name, client)
       return Option.some(client)
     })
 
@@ -95,9 +95,7 @@ export const layerNoDeps = Layer.effect(
             ),
         }),
         Effect.catchTag("DiscoveryFailed", ({ message }) =>
-          Effect.fail(
-            FlowInitiationFailed.make({ detail: `${message} ${printable(name)} ${ProtectedResource.byHand(name)}` }),
-          ),
+          Effect.fail(FlowInitiationFailed.make({ detail: message })),
         ),
       )
       const [oldest] = prepared.keys()
@@ -109,6 +107,10 @@ export const layerNoDeps = Layer.effect(
     const orAsk = Effect.fnUntraced(function* (name: string, unknown: ProviderNotConfigured) {
       if (!isUnknown(name, unknown)) return yield* unknown
       return yield* prepare(name)
+    })
+
+    const orForget = Effect.fnUntraced(function* (name: string, unknown: ProviderNotConfigured) {
+      if (!isUnknown(name, unknown) || !(yield* clients.forget(name))) return yield* unknown
     })
 
     return Providers.of({
@@ -129,9 +131,7 @@ export const layerNoDeps = Layer.effect(
       }),
       list: Effect.zipWith(configured.list, clients.names, (names, found) => [...new Set([...names, ...found])]),
       remove: (name) =>
-        Effect.catchTag(configured.remove(name), "ProviderNotConfigured", (unknown) =>
-          Effect.andThen(foundAs(name, unknown), clients.removeFound(name)),
-        ),
+        Effect.catchTag(configured.remove(name), "ProviderNotConfigured", (unknown) => orForget(name, unknown)),
     })
   }),
 )

@@ -1,5 +1,5 @@
 /**
- * What a person types to log in to an account, or to set an API key.
+ * What a person types to log in to an account, to say where its login is, or to set an API key.
  */
 import type { AccountKey } from "./AccountKey.ts"
 import { printable } from "./RemoteText.ts"
@@ -11,5 +11,13 @@ const commandFor = (command: string, name: string) => {
 }
 
 export const loginCommand = (account: AccountKey) => commandFor("tokenkeep login", account.toString())
+
+/** How to say by hand where the login of an address is. */
+export const addCommand = (address: string) =>
+  [
+    commandFor("tokenkeep provider add", address),
+    "--issuer URL --client-id ID --flow browser --redirect-uri http://127.0.0.1/callback",
+    commandFor("--resource", address),
+  ].join(" ")
 
 export const keyCommand = (name: string) => commandFor("tokenkeep key set", name)

@@ -7,6 +7,7 @@
  */
 import { Data, Effect, Option, Redacted, Schema } from "effect"
 import * as oauth from "oauth4webapi"
+import { addCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import { type Guard, reachOf } from "./Guard.ts"
 import type { Answer, FetchFailure, JsonObject, ProviderFetch } from "./ProviderFetch.ts"
@@ -28,14 +29,10 @@ export class DiscoveryFailed extends Data.TaggedError("DiscoveryFailed")<{
 }> {
   override get message(): string {
     return oneLine(
-      `Cannot log in at ${printable(this.resource)}: ${this.what}. If you know how to log in there, say so with: tokenkeep provider add`,
+      `Cannot log in at ${printable(this.resource)}: ${this.what}. If you know where its login is, and have a client there, say so with: ${addCommand(this.resource)}`,
     )
   }
 }
-
-/** The flags that say what was not to be found out. */
-export const byHand = (resource: string): string =>
-  `--issuer URL --client-id ID --flow browser --redirect-uri http://127.0.0.1/callback --resource ${printable(resource)}`
 
 /** Servers that know of no version take no notice. */
 const versioned = { "mcp-protocol-version": "2025-06-18" }

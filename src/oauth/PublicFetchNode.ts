@@ -2,7 +2,7 @@
  * {@link PublicFetch} over Node's client. A name is resolved once, and what it resolves to is looked at there and connected
  * to: an answer that is another a moment later changes nothing. Redirects are not followed, nothing is reused.
  */
-import { lookup } from "node:dns"
+import { lookup, type LookupAddress, type LookupAllOptions } from "node:dns"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import { BlockList, isIP, type LookupFunction } from "node:net"
@@ -59,9 +59,16 @@ export const notPublicCode = "ERR_NOT_PUBLIC"
 
 const refusal = () => Object.assign(new Error("not a public address"), { code: notPublicCode })
 
+/** Resolves a name to all of its addresses. */
+type Resolve = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: Error | null, addresses: Array<LookupAddress>) => void,
+) => void
+
 /** Resolves names as `resolve` does, if there is none among the addresses that `isAllowed` does not allow. */
 const lookupOf =
-  (resolve: typeof lookup, isAllowed: (address: string) => boolean): LookupFunction =>
+  (resolve: Resolve, isAllowed: (address: string) => boolean): LookupFunction =>
   (hostname, options, callback) => {
     const { family, hints } = options
     const asked = { all: true, ...(family !== undefined && { family }), ...(hints !== undefined && { hints }) } as const
@@ -87,7 +94,7 @@ const responseOf = (message: Http.IncomingMessage): Response => {
   return new Response(isEmpty ? null : Readable.toWeb(message), { status: statusCode, headers })
 }
 
-export const make = (resolve: typeof lookup = lookup, isAllowed: (address: string) => boolean = isPublic): Fetch => {
+export const make = (resolve: Resolve = lookup, isAllowed: (address: string) => boolean = isPublic): Fetch => {
   const checked = lookupOf(resolve, isAllowed)
   return (input, init) => {
     const asked = new Request(input, init)

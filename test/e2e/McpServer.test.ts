@@ -79,7 +79,7 @@ describe("an MCP server", () => {
         assert.strictEqual(server.registered.length, 1)
       }).pipe(Effect.provide(host(home)))
 
-      const [file = ""] = readdirSync(`${home}/clients`).filter((name) => name.endsWith(".json"))
+      const file = readdirSync(`${home}/clients`).find((name) => name.endsWith(".json")) ?? ""
       assert.strictEqual(statSync(`${home}/clients/${file}`).mode & 0o777, 0o600)
       assert.strictEqual(statSync(`${home}/clients/resources`).mode & 0o777, 0o700)
 
@@ -116,6 +116,12 @@ describe("an MCP server", () => {
         yield* logIn(account)
         assert.strictEqual(server.registered.length, 2)
         yield* broker.refreshToken(account)
+
+        // A server that shows its error to the person only, and nothing to us, has to be forgotten by hand.
+        yield* (yield* Providers).remove(mcp.address)
+        assert.strictEqual(yield* tagOf(broker.refreshToken(account)), "ProviderNotFound")
+        yield* logIn(account)
+        assert.strictEqual(server.registered.length, 3)
       }).pipe(Effect.provide(host(home)))
     }),
   )

@@ -120,7 +120,7 @@ const sink = Effect.acquireRelease(
 /** A resolver that says something else each time, the last of it for ever. */
 const resolver = (...answers: ReadonlyArray<ReadonlyArray<string>>) => {
   let asked = 0
-  const lookup = (_: string, __: object, callback: (error: null, addresses: ReadonlyArray<LookupAddress>) => void) => {
+  const lookup = (_: string, __: object, callback: (error: null, addresses: Array<LookupAddress>) => void) => {
     const answer = answers[Math.min(asked++, answers.length - 1)] ?? []
     callback(
       null,
@@ -154,14 +154,11 @@ describe("a request to what is public", () => {
         "[::ffff:7f00:1]",
         "0",
       ]) {
-        const answer = make(Object.assign(lookup, { __promisify__: null }) as never)(`http://${host}:${port}/`, {})
+        const answer = make(lookup)(`http://${host}:${port}/`, {})
         assert.strictEqual(yield* outcomeOf(answer), "ERR_NOT_PUBLIC", host)
       }
       const mixed = resolver(["8.8.8.8", "127.0.0.1"])
-      assert.strictEqual(
-        yield* outcomeOf(make(mixed.lookup as never)(`http://mixed.example:${port}/`, {})),
-        "ERR_NOT_PUBLIC",
-      )
+      assert.strictEqual(yield* outcomeOf(make(mixed.lookup)(`http://mixed.example:${port}/`, {})), "ERR_NOT_PUBLIC")
       assert.deepStrictEqual(seen, [])
     }).pipe(Effect.scoped),
   )
@@ -170,7 +167,7 @@ describe("a request to what is public", () => {
     Effect.gen(function* () {
       const { port, seen } = yield* sink
       const { asked, lookup } = resolver(["127.0.0.2"], ["127.0.0.3"])
-      const fetch = make(lookup as never, (address) => address === "127.0.0.2")
+      const fetch = make(lookup, (address) => address === "127.0.0.2")
       const body = "a=b"
       const answer = yield* Effect.promise(() => fetch(`http://flip.example:${port}/x`, { method: "POST", body }))
       assert.strictEqual(answer.status, 302)
