@@ -4,6 +4,7 @@
  * - `Broker`: the service. `BrokerHost.layer` holds the refresh tokens; `BrokerClient.layer` asks a host over a socket.
  * - `BrokerClientEnv.layer`: the same in a sandbox of `tokenkeep exec`, where the environment says what socket, and what to
  *   show there.
+ * - `AuthorizedFetch.fetchFor`: a `fetch` with an account's token; `tokenkeep/http` has an `HttpClient`.
  * - `Renewal.layer`: renews tokens before they expire, on top of `BrokerHost.layer`.
  * - `ApiKeys`: sets and removes API keys; what reads them is the `Broker`.
  * - `Usage`: counts what is asked for over sockets.
@@ -28,6 +29,7 @@ export { Refresher } from "./broker/Refresher.ts"
 export { Renewal } from "./broker/Renewal.ts"
 export { TokenStore } from "./broker/TokenStore.ts"
 export { Usage } from "./broker/Usage.ts"
+export * as AuthorizedFetch from "./client/AuthorizedFetch.ts"
 export * as BrokerClient from "./client/BrokerClient.ts"
 export * as BrokerClientEnv from "./client/BrokerClientEnv.ts"
 export * as GrantsClient from "./client/GrantsClient.ts"

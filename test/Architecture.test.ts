@@ -12,7 +12,7 @@ const src = join(root, "src")
 /** From low to high: a folder imports from itself and from what stands before it. */
 const layers = ["domain", "oauth", "providers", "broker", "import", "server", "client", "testing", "cli"]
 /** These sit on top of all folders. */
-const top = new Set(["index.ts", "main.ts"])
+const top = new Set(["http.ts", "index.ts", "main.ts"])
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"))
 const textOf = (file: string) => readFileSync(join(src, file), "utf8")
@@ -44,7 +44,7 @@ describe("src", () => {
 
   it("has no file that nothing imports", () => {
     const imported = new Set(files.flatMap(targetsOf))
-    const entries = new Set(["index.ts", "main.ts", "cli/index.ts", "testing/index.ts", "testing/main.ts"])
+    const entries = new Set(["http.ts", "index.ts", "main.ts", "cli/index.ts", "testing/index.ts", "testing/main.ts"])
     assert.deepStrictEqual(
       files.filter((file) => !imported.has(file) && !entries.has(file)),
       [],
@@ -104,7 +104,22 @@ describe("src", () => {
   it("imports only what it uses of the platform: its index brings in a database client with 600 files", () => {
     for (const file of files) assert.notInclude(importsOf(file), "@effect/platform-node", file)
     const usesHttp = files.filter((file) => importsOf(file).includes("effect/http") && !file.startsWith("testing/"))
-    assert.deepStrictEqual(usesHttp, ["oauth/LoopbackListenerNode.ts"], "which is loaded when it is needed")
+    assert.deepStrictEqual(
+      usesHttp,
+      ["client/AuthorizedHttpClient.ts", "oauth/LoopbackListenerNode.ts"],
+      "which are loaded when they are needed",
+    )
+    const loaded = (from: string, seen = new Set<string>()): ReadonlySet<string> => {
+      if (seen.has(from)) return seen
+      seen.add(from)
+      const imports = [...textOf(from).matchAll(/^(?:import|export)(?! type) [^"]*from "(\.[^"]+)"/gm)]
+      for (const [, path = ""] of imports) loaded(join(dirname(from), path), seen)
+      return seen
+    }
+    assert.include([...loaded("http.ts")], "client/AuthorizedHttpClient.ts")
+    for (const entry of ["index.ts", "main.ts"]) {
+      for (const file of usesHttp) assert.isFalse(loaded(entry).has(file), `${entry} loads ${file}`)
+    }
   })
 
   it("says the version of the package", () => {

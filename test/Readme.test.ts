@@ -1,9 +1,11 @@
 /**
  * The README is true to the letter: its program is compiled and run, its commands are typed, its files exist.
  */
-import { spawnSync } from "node:child_process"
+import { execFile, spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import packageJson from "../package.json" with { type: "json" }
@@ -46,6 +48,7 @@ describe("the README", () => {
         "sh: tokenkeep serve",
         "ini: # ~/.config/systemd/user/tokenkeep.socket",
         "sh: tokenkeep grant",
+        "ts: import {",
         "ts: import {",
       ],
     )
@@ -90,6 +93,34 @@ describe("the README", () => {
       const [, socket = ""] = yield* Effect.promise(() => host.said("stdout", /"socket":"([^"]+)"/))
       const sandbox = run(socket)
       assert.strictEqual(sandbox.stdout, "A token of 10 characters.\n", sandbox.stderr)
+    }),
+  )
+
+  it.live("shows lines of a program that uses the API of a provider", () =>
+    Effect.gen(function* () {
+      const path = `${root}/test/examples/http.ts`
+      const program = readFileSync(path, "utf8").split("\n")
+      for (const line of blockWith("AuthorizedHttpClient").split("\n")) assert.include(program, line)
+      const home = yield* TemporaryHome.make
+      yield* loggedIn(home, { example: recordOf("one") })
+      const server = createServer(({ headers, url }, response) => response.end(`${url} ${headers.authorization}`))
+      yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+      yield* Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+      const address = server.address()
+      const baseUrl = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}/v1`
+      const example = {
+        issuer: "https://id.example",
+        clientId: "c",
+        scopes: [],
+        flows: ["device_code"],
+        api: { baseUrl },
+      }
+      writeFileSync(`${home}/config.json`, JSON.stringify({ providers: { example } }))
+      const args = ["--conditions=tokenkeep-source", path]
+      const ran = yield* Effect.promise(() =>
+        promisify(execFile)(process.execPath, args, { env: { TOKENKEEP_HOME: home } }),
+      )
+      assert.deepStrictEqual(ran, { stdout: "/v1/models Bearer access-one\n", stderr: "" })
     }),
   )
 

@@ -27,6 +27,8 @@ const required = ["clientId", "scopes", "flows"] as const
 /** The fields that are not replaced as a whole, but each part of them by itself. */
 const composed = ["endpoints", "api", "bodies", "device", "headers", "authorizationParameters"] as const
 
+type Known = ProviderDefinition["record"]
+
 // A field that nobody knows is a field that is spelled wrong.
 const decode = Schema.decodeUnknownResult(ProviderRecord, { onExcessProperty: "error", errors: "all" })
 const decodeObject = Schema.decodeUnknownOption(Schema.JsonObject)
@@ -49,6 +51,42 @@ const mistakesIn = ({ issue }: Schema.SchemaError): ReadonlyArray<string> =>
     .issues.slice(0, 3)
     .map(({ message, path = [] }) => [path.map(String).join("."), message].filter((text) => text !== "").join(": "))
 
+const originOf = (url: string | undefined): string | undefined =>
+  url === undefined ? undefined : (URL.parse(url)?.origin ?? undefined)
+
+/**
+ * What is known, for a login at this server. If the configuration moves it to another one, nothing goes to the old one any
+ * more: neither a person nor a token. What is known of third servers stays.
+ */
+const at = (known: Known, said: { readonly [name: string]: unknown }): Known => {
+  const { api, endpoints, ...rest } = known
+  const here = originOf(endpoints?.token)
+  if (endpoints === undefined || here === undefined) return known
+  const own = Predicate.isObject(said["endpoints"]) ? Reflect.get(said["endpoints"], "token") : undefined
+  const isElsewhere =
+    typeof own === "string" ? originOf(own) !== here : "issuer" in said && said["endpoints"] === undefined
+  if (!isElsewhere) return known
+  const others = Object.fromEntries(Object.entries(endpoints).filter(([, url]) => originOf(url) !== here))
+  const { baseUrl, ...use } = api ?? {}
+  const apiThere = { ...use, ...(baseUrl !== undefined && originOf(baseUrl) !== here && { baseUrl }) }
+  return {
+    ...rest,
+    ...(api !== undefined && { api: apiThere }),
+    ...(typeof own === "string" && { endpoints: { ...others, token: own } }),
+  }
+}
+
+/** What is said of a provider as a whole, before it is known whether that is a record; none if there is no such base. */
+export const whole = (
+  name: string,
+  { extends: base = name, ...own }: { readonly [name: string]: unknown },
+  definitions: ReadonlyArray<ProviderDefinition>,
+): Option.Option<{ readonly record: { readonly [name: string]: unknown }; readonly base?: ProviderDefinition }> => {
+  const definition = definitions.find((known) => known.name === base)
+  if (definition !== undefined) return Option.some({ record: merge(at(definition.record, own), own), base: definition })
+  return base === name ? Option.some({ record: own }) : Option.none()
+}
+
 /**
  * Resolves a name. `said` is what the configuration has under it, if anything; its `extends` names another definition to
  * build on than that of the same name.
@@ -60,23 +98,22 @@ export const resolve = (
 ): Resolution => {
   const configured = decodeObject(said ?? {})
   if (Option.isNone(configured)) return { _tag: "Malformed", mistakes: ["it is no object"] }
-  const { extends: base = name, ...own } = configured.value
-  const definition = definitions.find((known) => known.name === base)
-  if (definition === undefined && said === undefined) return { _tag: "Unknown" }
-  if (definition === undefined && base !== name) {
+  const combined = whole(name, configured.value, definitions)
+  if (Option.isNone(combined)) {
     return { _tag: "Malformed", mistakes: ["extends: there is nothing of this name to build on"] }
   }
-  const whole = definition === undefined ? own : merge(definition.record, own)
-  const record = decode(whole)
+  const { base, record: fields } = combined.value
+  if (base === undefined && said === undefined) return { _tag: "Unknown" }
+  const record = decode(fields)
   if (Result.isSuccess(record)) {
     return {
       _tag: "Resolved",
-      resolved: { record: record.success, ...(definition?.dialect !== undefined && { dialect: definition.dialect }) },
+      resolved: { record: record.success, ...(base?.dialect !== undefined && { dialect: base.dialect }) },
     }
   }
-  const missing = required.filter((field) => !(field in whole))
-  const isWithoutAddress = !("issuer" in whole) && !("endpoints" in whole)
-  if (definition === undefined || (missing.length === 0 && !isWithoutAddress)) {
+  const missing = required.filter((field) => !(field in fields))
+  const isWithoutAddress = !("issuer" in fields) && !("endpoints" in fields)
+  if (base === undefined || (missing.length === 0 && !isWithoutAddress)) {
     return { _tag: "Malformed", mistakes: mistakesIn(record.failure) }
   }
   return { _tag: "Incomplete", missing: isWithoutAddress ? [...missing, "issuer"] : missing }

@@ -4,17 +4,26 @@
 import { Context, Effect, Layer, Option } from "effect"
 import type { Granter } from "../domain/AccountRecord.ts"
 import {
-  type ConfigCorrupt,
+  ConfigCorrupt,
   type FlowInitiationFailed,
   ProviderNotConfigured,
   type SecretUnavailable,
 } from "../domain/Errors.ts"
 import type { Provider } from "../oauth/Provider.ts"
-import type { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import { ProviderDefinitions } from "./ProviderDefinitions.ts"
+import { type Resolution, resolve, type Resolved } from "./ProviderResolution.ts"
 import type { StoreError } from "./TokenStore.ts"
 
 /** Why the configuration, or what is kept beside it, cannot be read or written. */
 export type ConfigError = ConfigCorrupt | StoreError
+
+/** What a configuration says of a provider: all of its record, or what is to be different from what is known of it. */
+export interface Said extends Omit<Partial<typeof ProviderRecord.Encoded>, "endpoints"> {
+  readonly endpoints?: Partial<NonNullable<(typeof ProviderRecord.Encoded)["endpoints"]>>
+  /** Whose record it builds on, if not that of its own name. */
+  readonly extends?: string
+}
 
 /** Looks providers up, adds and removes them. */
 export class Providers extends Context.Service<
@@ -34,8 +43,8 @@ export class Providers extends Context.Service<
     readonly glance: (name: string) => Option.Option<ProviderRecord>
     /** The names, in the order in which they were added. */
     readonly list: Effect.Effect<ReadonlyArray<string>, ConfigError>
-    /** Adds a provider, or replaces the one of that name. */
-    readonly set: (name: string, record: ProviderRecord) => Effect.Effect<void, ConfigError>
+    /** Adds a provider, or replaces the one of that name. What is not said is as it is known of the provider. */
+    readonly set: (name: string, said: Said) => Effect.Effect<void, ProviderNotConfigured | ConfigError>
     /** Forgets a provider. Its logins stay, but cannot be refreshed. */
     readonly remove: (name: string) => Effect.Effect<void, ProviderNotConfigured | ConfigError>
   }
@@ -58,11 +67,34 @@ export class Providers extends Context.Service<
         record: get,
         glance: (name) => Option.fromUndefinedOr(providers.get(name)),
         list: Effect.sync(() => [...providers.keys()]),
-        set: (name, record) =>
-          Effect.sync(() => {
-            providers.set(name, { ...record, name, secret: Option.none() })
-          }),
+        set: Effect.fnUntraced(function* (name, said) {
+          const resolution = resolve(name, fieldsOf(said), yield* ProviderDefinitions)
+          const { dialect, record } = yield* resolvedOr(resolution, name, "memory")
+          providers.set(name, { ...record, name, secret: Option.none(), ...(dialect !== undefined && { dialect }) })
+        }),
         remove: (name) => Effect.map(get(name), () => void providers.delete(name)),
       })
     })
+}
+
+/** What a record has a field for; whoever brings more, as a `Provider` does, must not have a secret written. */
+export const fieldsOf = (said: Said) =>
+  Object.fromEntries(Object.entries(said).filter(([name]) => name === "extends" || name in ProviderRecord.fields))
+
+/** What was resolved, or why it is none; `path` is where the configuration is. */
+export const resolvedOr = (
+  resolution: Resolution,
+  provider: string,
+  path: string,
+): Effect.Effect<Resolved, ProviderNotConfigured | ConfigCorrupt> => {
+  switch (resolution._tag) {
+    case "Resolved":
+      return Effect.succeed(resolution.resolved)
+    case "Unknown":
+      return Effect.fail(ProviderNotConfigured.make({ provider }))
+    case "Malformed":
+      return Effect.fail(ConfigCorrupt.make({ path, provider, mistakes: resolution.mistakes }))
+    case "Incomplete":
+      return Effect.fail(ProviderNotConfigured.make({ provider, missing: resolution.missing }))
+  }
 }

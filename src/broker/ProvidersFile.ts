@@ -4,17 +4,16 @@
  */
 import { Config, Effect, FileSystem, Layer, Option, Redacted, Schema } from "effect"
 import { ConfigCorrupt, ProviderNotConfigured, SecretUnavailable } from "../domain/Errors.ts"
-import { ProviderRecord, type SecretReference } from "../oauth/ProviderRecord.ts"
+import type { SecretReference } from "../oauth/ProviderRecord.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as ConfigFile from "./ConfigFile.ts"
 import * as FileReading from "./FileReading.ts"
 import * as PrivateFile from "./PrivateFile.ts"
 import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 import { type Resolved, resolve } from "./ProviderResolution.ts"
-import { Providers } from "./Providers.ts"
+import { fieldsOf, Providers, resolvedOr } from "./Providers.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(ConfigFile.ConfigFile))
-const encodeRecord = Schema.encodeEffect(ProviderRecord)
 
 export const layer = Layer.effect(
   Providers,
@@ -49,15 +48,7 @@ export const layer = Layer.effect(
 
     const find = Effect.fnUntraced(function* (name: string) {
       const { reading, value } = yield* known.read(configFile, read)
-      const resolution = resolve(name, ConfigFile.records(value).get(name), definitions)
-      if (resolution._tag === "Unknown") return yield* ProviderNotConfigured.make({ provider: name })
-      if (resolution._tag === "Malformed") {
-        return yield* ConfigCorrupt.make({ path: configFile, provider: name, mistakes: resolution.mistakes })
-      }
-      if (resolution._tag === "Incomplete") {
-        return yield* ProviderNotConfigured.make({ provider: name, missing: resolution.missing })
-      }
-      const found = resolution.resolved
+      const found = yield* resolvedOr(resolve(name, ConfigFile.records(value).get(name), definitions), name, configFile)
       if (Option.isSome(reading)) {
         if (lastRead === undefined || !known.isCurrent(lastRead)) resolved.clear()
         lastRead = reading.value
@@ -83,10 +74,11 @@ export const layer = Layer.effect(
           ? Option.map(Option.fromUndefinedOr(resolved.get(name)), ({ record }) => record)
           : Option.none(),
       list: Effect.map(read, (config) => [...ConfigFile.records(config).keys()]),
-      set: Effect.fn("Providers.set")(function* (name, record) {
+      set: Effect.fn("Providers.set")(function* (name, said) {
         const config = yield* read
-        const encoded = yield* Effect.orDie(encodeRecord(record))
-        yield* write(ConfigFile.withRecord(config, name, encoded))
+        const fields = fieldsOf(said)
+        yield* resolvedOr(resolve(name, fields, definitions), name, configFile)
+        yield* write(ConfigFile.withRecord(config, name, fields))
       }),
       remove: Effect.fn("Providers.remove")(function* (name) {
         const config = yield* read

@@ -1,16 +1,21 @@
 /**
- * `provider`: adds, lists and removes providers in the host's configuration.
+ * `provider`: adds, lists, shows and removes providers in the host's configuration. What is added to the configuration is
+ * what was typed; the rest comes from what is built in.
  */
-import { Console, Effect, Option, Schema } from "effect"
+import { Array, Console, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
+import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
+import { resolve, whole } from "../broker/ProviderResolution.ts"
 import { Providers } from "../broker/Providers.ts"
 import * as Account from "../domain/AccountKey.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
+import { FlowType } from "../domain/Session.ts"
+import type { ProviderDefinition } from "../oauth/Provider.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
 import { SecureUrl } from "../oauth/SecureUrl.ts"
-import { type FlowName, flowNames, nameOf } from "./FlowName.ts"
+import { flowNames, nameOf } from "./FlowName.ts"
 import { onHost } from "./OnHost.ts"
 import { UsageError } from "./UsageError.ts"
 
@@ -20,6 +25,22 @@ const url = (name: string, description: string) =>
 const here = onHost("Providers")
 
 const decodeRecord = Schema.decodeUnknownEffect(ProviderRecord)
+const encodeRecord = Schema.encodeEffect(ProviderRecord)
+
+const refused = (why: string) => new UsageError({ detail: `The provider was not added. ${why}` })
+
+/** What can be looked at before it is known whether it is a record. */
+const decodeSketch = Schema.decodeUnknownOption(
+  Schema.Struct({
+    issuer: Schema.optionalKey(Schema.String),
+    endpoints: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
+    clientId: Schema.optionalKey(Schema.String),
+    scopes: Schema.optionalKey(Schema.Array(Schema.String)),
+    flows: Schema.optionalKey(Schema.Array(FlowType)),
+    redirectUris: Schema.optionalKey(Schema.Array(Schema.String)),
+  }),
+)
+type Sketch = Option.Option.Value<ReturnType<typeof decodeSketch>>
 
 const add = Command.make(
   "add",
@@ -32,7 +53,15 @@ const add = Command.make(
     authorizationEndpoint: url("authorization-endpoint", "For a provider without metadata"),
     tokenEndpoint: url("token-endpoint", "For a provider without metadata"),
     deviceEndpoint: url("device-endpoint", "For a provider without metadata"),
-    clientId: Flag.String("client-id").pipe(Flag.withDescription("The OAuth client ID (required)")),
+    revocationEndpoint: url("revocation-endpoint", "For a provider without metadata"),
+    base: Flag.String("extends").pipe(
+      Flag.withDescription("The built-in provider that it is like, if not that of its own name"),
+      Flag.optional,
+    ),
+    clientId: Flag.String("client-id").pipe(
+      Flag.withDescription("The OAuth client ID (required, unless it is built in)"),
+      Flag.optional,
+    ),
     clientSecretEnv: Flag.String("client-secret-env").pipe(
       Flag.withDescription("The environment variable that holds the client secret"),
       Flag.optional,
@@ -42,8 +71,8 @@ const add = Command.make(
       Flag.optional,
     ),
     flows: Flag.Literals("flow", ["device", "browser", "paste"]).pipe(
-      Flag.withDescription("A way to log in (required); repeat in order of preference"),
-      Flag.atLeast(1),
+      Flag.withDescription("A way to log in (required, unless it is built in); repeat in order of preference"),
+      Flag.atLeast(0),
     ),
     scopes: Flag.String("scope").pipe(Flag.withDescription("A scope to ask for; repeat for more"), Flag.atLeast(0)),
     redirectUris: Flag.String("redirect-uri").pipe(
@@ -63,33 +92,47 @@ const add = Command.make(
   },
   Effect.fn("provider.add")(function* (input) {
     yield* here
-    const mistake = mistakeIn(input)
-    if (mistake !== undefined) return yield* new UsageError({ detail: `The provider was not added. ${mistake}` })
-    const providers = yield* Providers
+    const definitions = yield* ProviderDefinitions
     const name = Account.canonicalName(input.name)
-    const known = yield* providers.list
-    const { configFile } = yield* BrokerConfig
-    const record = yield* decodeRecord({
+    const scopes = input.scopes.flatMap((scopes) => scopes.split(/[ ,]+/)).filter((scope) => scope !== "")
+    const flows = input.flows.map((name) => flowNames[name])
+    const endpoints = {
+      ...(Option.isSome(input.tokenEndpoint) && { token: input.tokenEndpoint.value }),
+      ...(Option.isSome(input.authorizationEndpoint) && { authorization: input.authorizationEndpoint.value }),
+      ...(Option.isSome(input.deviceEndpoint) && { deviceAuthorization: input.deviceEndpoint.value }),
+      ...(Option.isSome(input.revocationEndpoint) && { revocation: input.revocationEndpoint.value }),
+    }
+    const typed = {
+      ...(Option.isSome(input.base) && { extends: input.base.value }),
       ...(Option.isSome(input.issuer) && { issuer: input.issuer.value }),
-      ...(Option.isSome(input.tokenEndpoint) && {
-        endpoints: {
-          token: input.tokenEndpoint.value,
-          ...(Option.isSome(input.authorizationEndpoint) && { authorization: input.authorizationEndpoint.value }),
-          ...(Option.isSome(input.deviceEndpoint) && { deviceAuthorization: input.deviceEndpoint.value }),
-        },
-      }),
-      clientId: input.clientId,
+      ...(Object.keys(endpoints).length > 0 && { endpoints }),
+      ...(Option.isSome(input.clientId) && { clientId: input.clientId.value }),
       ...(Option.isSome(input.clientSecretEnv) && { clientSecret: { env: input.clientSecretEnv.value } }),
       ...(Option.isSome(input.clientSecretFile) && { clientSecret: { file: input.clientSecretFile.value } }),
-      flows: input.flows.map((name) => flowNames[name]),
-      scopes: input.scopes.flatMap((scopes) => scopes.split(/[ ,]+/)).filter((scope) => scope !== ""),
-      redirectUris: input.redirectUris,
+      ...(Array.isReadonlyArrayNonEmpty(flows) && { flows }),
+      ...(scopes.length > 0 && { scopes }),
+      ...(input.redirectUris.length > 0 && { redirectUris: input.redirectUris }),
       ...(Option.isSome(input.resource) && { resource: input.resource.value }),
       ...(input.publicFields.length > 0 && { publicFields: input.publicFields }),
-    }).pipe(
-      Effect.mapError(({ message }) => new UsageError({ detail: `The provider was not added. ${printable(message)}` })),
+    }
+    const isOwn = !definitions.some((known) => known.name === (typed.extends ?? name))
+    // Where nothing is known of it, no scope is asked for unless it is said.
+    const said = isOwn ? { scopes: [], ...typed } : typed
+    const combined = whole(name, said, definitions)
+    if (Option.isNone(combined)) {
+      return yield* refused("What --extends names is not known. See what is with: tokenkeep provider list --all")
+    }
+    const { record } = combined.value
+    const mistake = mistakeIn(
+      input,
+      Option.getOrElse(decodeSketch(record), (): Sketch => ({})),
     )
-    yield* providers.set(name, record)
+    if (mistake !== undefined) return yield* refused(mistake)
+    yield* decodeRecord(record).pipe(Effect.mapError(({ message }) => refused(printable(message))))
+    const providers = yield* Providers
+    const known = yield* providers.list
+    const { configFile } = yield* BrokerConfig
+    yield* providers.set(name, said)
     const done = known.includes(name) ? "Replaced" : "Added"
     yield* Console.error(
       `${done} ${printable(name)} in ${configFile}. Log in with: ${loginCommand(Account.make(name))}`,
@@ -102,42 +145,53 @@ const add = Command.make(
       command:
         "tokenkeep provider add example --issuer https://id.example --client-id my-client --flow device --scope openid --scope offline_access",
     },
+    { command: "tokenkeep provider add microsoft --client-id my-client" },
+    { command: "tokenkeep provider add work --extends oidc --issuer https://id.example --client-id my-client" },
   ]),
 )
 
-/** What cannot work in what was typed, with the flag that mends it. */
-const mistakeIn = (input: {
-  readonly name: string
-  readonly issuer: Option.Option<string>
-  readonly tokenEndpoint: Option.Option<string>
-  readonly authorizationEndpoint: Option.Option<string>
-  readonly deviceEndpoint: Option.Option<string>
-  readonly clientSecretEnv: Option.Option<string>
-  readonly clientSecretFile: Option.Option<string>
-  readonly flows: ReadonlyArray<FlowName>
-  readonly redirectUris: ReadonlyArray<string>
-}): string | undefined => {
-  const explicit = Option.isSome(input.tokenEndpoint)
-  const other = Option.isSome(input.authorizationEndpoint) || Option.isSome(input.deviceEndpoint)
-  if (Option.exists(input.issuer, (issuer) => issuer.includes("/.well-known/"))) {
+/** What is not right yet in what was typed and what is known, with the flag that mends it. */
+const mistakeIn = (
+  typed: {
+    readonly issuer: Option.Option<string>
+    readonly clientSecretEnv: Option.Option<string>
+    readonly clientSecretFile: Option.Option<string>
+  },
+  { clientId, endpoints, flows = [], issuer, redirectUris = [], scopes }: Sketch,
+): string | undefined => {
+  const missing = { clientId, flows: flows[0], scopes }
+  if (Option.exists(typed.issuer, (url) => url.includes("/.well-known/"))) {
     return "The issuer is the part before /.well-known/."
   }
-  if (!explicit && other) return "With --authorization-endpoint or --device-endpoint goes --token-endpoint."
-  if (!explicit && Option.isNone(input.issuer))
+  if (endpoints !== undefined && !("token" in endpoints)) {
+    return "With --authorization-endpoint, --device-endpoint or --revocation-endpoint goes --token-endpoint."
+  }
+  if (endpoints === undefined && issuer === undefined) {
     return "Give its --issuer, or its endpoints beginning with --token-endpoint."
-  if (explicit && input.flows.includes("device") && Option.isNone(input.deviceEndpoint)) {
+  }
+  for (const field of neededFields) if (missing[field] === undefined) return `Give its ${flagOf[field]}.`
+  if (endpoints !== undefined && flows.includes("device_code") && !("deviceAuthorization" in endpoints)) {
     return "For --flow device it needs a --device-endpoint."
   }
-  if (explicit && input.flows.some((flow) => flow !== "device") && Option.isNone(input.authorizationEndpoint)) {
+  if (endpoints !== undefined && flows.some((flow) => flow !== "device_code") && !("authorization" in endpoints)) {
     return "For --flow browser and --flow paste it needs an --authorization-endpoint."
   }
-  if (input.flows.includes("paste") && input.redirectUris.length === 0) {
+  if (flows.includes("pkce_redirect") && redirectUris.length === 0) {
     return "For --flow paste it needs a --redirect-uri, as registered at the provider."
   }
-  if (Option.isSome(input.clientSecretEnv) && Option.isSome(input.clientSecretFile)) {
+  if (Option.isSome(typed.clientSecretEnv) && Option.isSome(typed.clientSecretFile)) {
     return "Give the client secret by --client-secret-env or by --client-secret-file, not by both."
   }
   return undefined
+}
+
+/** What a record must say, and what of it may not be known. */
+const neededFields = ["clientId", "flows", "scopes"] as const
+const flagOf: { readonly [field: string]: string } = {
+  clientId: "--client-id",
+  flows: "--flow",
+  scopes: "--scope",
+  issuer: "--issuer",
 }
 
 const remove = Command.make(
@@ -152,32 +206,62 @@ const remove = Command.make(
   }),
 ).pipe(Command.withDescription("Forget a provider"))
 
+const rowOf = (name: string, { endpoints, flows, issuer }: ProviderDefinition["record"]) => [
+  printable(Account.make(name).toString()),
+  (flows ?? []).map((flow) => nameOf[flow]).join(","),
+  issuer ?? endpoints?.token ?? "",
+]
+
+/** What is known of a provider that is not configured, and what the configuration would have to say of it. */
+const knownRow = ({ name, record }: ProviderDefinition, definitions: ReadonlyArray<ProviderDefinition>) => {
+  const resolution = resolve(name, undefined, definitions)
+  const missing = resolution._tag === "Incomplete" ? resolution.missing : []
+  const needs = missing.map((field) => flagOf[field] ?? field).join(" ")
+  return [...rowOf(name, record), needs === "" ? "built in" : `built in, needs ${needs}`]
+}
+
 const list = Command.make(
   "list",
-  {},
-  Effect.fn("provider.list")(function* () {
+  {
+    all: Flag.Boolean("all").pipe(
+      Flag.withDescription("Also those that are built in, and what they need"),
+      Flag.withDefault(false),
+    ),
+  },
+  Effect.fn("provider.list")(function* ({ all }) {
     yield* here
     const providers = yield* Providers
+    const definitions = yield* ProviderDefinitions
     const names = yield* providers.list
+    const others = definitions.filter(({ name }) => !names.includes(name))
     if (names.length === 0) yield* Console.error("No provider is configured. Add one with: tokenkeep provider add")
     yield* Effect.forEach(
       names,
-      (name) =>
-        Effect.flatMap(providers.record(name), (record) =>
-          Console.log(
-            [
-              printable(Account.make(name).toString()),
-              record.flows.map((flow) => nameOf[flow]).join(","),
-              record.issuer ?? record.endpoints?.token ?? "",
-            ].join("\t"),
-          ),
-        ),
+      (name) => Effect.flatMap(providers.record(name), (record) => Console.log(rowOf(name, record).join("\t"))),
       { discard: true },
     )
+    if (all) {
+      for (const definition of others) yield* Console.log(knownRow(definition, definitions).join("\t"))
+    } else if (others.length > 0) {
+      yield* Console.error(
+        `Built in: ${others.map(({ name }) => printable(name)).join(", ")}. See what they need with: tokenkeep provider list --all`,
+      )
+    }
   }),
 ).pipe(Command.withDescription("List the providers: name, flows, address"))
 
+const show = Command.make(
+  "show",
+  { name: Argument.String("name").pipe(Argument.withDescription("What the provider is called")) },
+  Effect.fn("provider.show")(function* ({ name }) {
+    yield* here
+    const providers = yield* Providers
+    const record = yield* providers.record(name)
+    yield* Console.log(JSON.stringify(yield* Effect.orDie(encodeRecord(record)), undefined, 2))
+  }),
+).pipe(Command.withDescription("Print all that is known of a provider, as JSON; a secret is only referred to in it"))
+
 export const provider = Command.make("provider").pipe(
   Command.withDescription("Providers to log in at"),
-  Command.withSubcommands([add, list, remove]),
+  Command.withSubcommands([add, list, show, remove]),
 )

@@ -5,7 +5,7 @@
  * They see secrets as the wire does, in clear, so they must not keep or print anything.
  */
 import type { BodyEncoding, Call, ProviderRecord } from "./ProviderRecord.ts"
-import type { JsonObject } from "./ProviderFetch.ts"
+import type { JsonObject } from "./JsonObject.ts"
 
 /** A request, before its body is written. */
 export interface VendorRequest {

@@ -1,30 +1,21 @@
 /**
  * What an answer that is not a success means: as the provider's record has it, else by its status and code.
  */
-import { type Duration, Option, Predicate } from "effect"
-import type { JsonObject } from "./ProviderFetch.ts"
+import { type Duration, Option } from "effect"
+import { type JsonObject, objectIn, textIn } from "./JsonObject.ts"
 import { classify, Reason, shown } from "./ProviderFailure.ts"
 import type { Call, ErrorRule, Meaning } from "./ProviderRecord.ts"
 
 /** A refusal of a device code that is no failure (RFC 8628 section 3.5). */
 export type DeviceWord = Extract<Meaning, "pending" | "slow_down" | "denied" | "expired">
 
-const textIn = (value: unknown): Option.Option<string> =>
-  typeof value === "string" && value !== "" ? Option.some(value) : Option.none()
-
-const within = (value: unknown, name: string): unknown => (Predicate.isObject(value) ? Reflect.get(value, name) : null)
-
 /**
  * The error code in a body. RFC 6749 section 5.2 has it in `error`; OpenAI's and Anthropic's servers have an object there,
  * with a `code` or a `type`, and some have a `code` beside it.
  */
-export const codeIn = (body: JsonObject): Option.Option<string> => {
-  const { code, error } = body
-  return textIn(error).pipe(
-    Option.orElse(() => textIn(within(error, "code"))),
-    Option.orElse(() => textIn(code)),
-    Option.orElse(() => textIn(within(error, "type"))),
-  )
+export const codeIn = ({ code, error }: JsonObject): Option.Option<string> => {
+  const { code: inner, type } = objectIn(error)
+  return Option.fromUndefinedOr(textIn(error) ?? textIn(inner) ?? textIn(code) ?? textIn(type))
 }
 
 const fits = (rule: ErrorRule, call: Call, status: number, code: string | undefined): boolean =>

@@ -2,6 +2,7 @@
  * The flow for a person who carries the answer over by hand: open a URL, grant access, paste what comes back.
  */
 import { Effect, Redacted } from "effect"
+import { SecureRandom } from "effect/crypto"
 import type { Granter } from "../domain/AccountRecord.ts"
 import type { CallbackRejected, GrantDenied } from "./GrantFailure.ts"
 import { OAuthClient } from "./OAuthClient.ts"
@@ -21,6 +22,20 @@ export interface PasteLogin {
   ) => Effect.Effect<StoredToken, CallbackRejected | GrantDenied | ProviderFailure>
 }
 
+/**
+ * The address that a person's browser is sent to, and where nobody listens: they carry over what it shows. RFC 8252 section
+ * 7.3 lets any port take the place of none; one that nobody can foretell is not listened to by somebody else.
+ */
+const withPort = Effect.fnUntraced(function* (redirectUri: string) {
+  const url = new URL(redirectUri)
+  if (url.protocol !== "http:" || url.port !== "") return redirectUri
+  const random = yield* SecureRandom.SecureRandom
+  const [high = 0, low = 0] = yield* random.randomBytes(2)
+  // The dynamic ports (RFC 6335 section 6).
+  url.port = String(49_152 + (((high << 8) | low) % 16_384))
+  return url.href
+})
+
 /** Begins a paste login. Without a redirect URI the first registered one is used, rather a hosted page than loopback. */
 export const begin = Effect.fn("PkceRedirect.begin")(function* (provider: Provider, redirectUri?: string) {
   const client = yield* OAuthClient
@@ -29,7 +44,7 @@ export const begin = Effect.fn("PkceRedirect.begin")(function* (provider: Provid
   if (chosen === undefined) {
     return yield* ProviderFailure.misconfigured(provider.name, "its record has no redirect URI")
   }
-  const grant = yield* client.beginCode(provider, chosen)
+  const grant = yield* client.beginCode(provider, yield* withPort(chosen))
   const login: PasteLogin = {
     _tag: "pkce_redirect",
     granter: grant.granter,

@@ -10,7 +10,8 @@ import * as oauth from "oauth4webapi"
 import { addCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import { type Guard, reachOf } from "./Guard.ts"
-import type { Answer, FetchFailure, JsonObject, ProviderFetch } from "./ProviderFetch.ts"
+import type { JsonObject } from "./JsonObject.ts"
+import type { Answer, FetchFailure, ProviderFetch } from "./ProviderFetch.ts"
 
 /** An authorization server, as a resource has named it. */
 export interface NamedServer {

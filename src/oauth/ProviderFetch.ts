@@ -3,13 +3,11 @@
  *
  * The answer is read whole before anybody looks at it, so that the limits hold for the body too.
  */
-import { Context, Data, Effect, Layer, Option, Predicate, Redacted, Result, Schema } from "effect"
+import { Context, Data, Effect, Layer, Option, Redacted, Result, Schema } from "effect"
 import { version } from "../version.ts"
 import { type Guard, reachOf } from "./Guard.ts"
+import { isJsonObject, type JsonObject } from "./JsonObject.ts"
 import { PublicFetch } from "./PublicFetch.ts"
-
-/** What JSON calls an object. */
-export type JsonObject = { readonly [name: string]: unknown }
 
 /**
  * An answer, read whole. `json` is the body, if it is a JSON object, or a form as GitHub's token endpoint writes it; there
@@ -119,8 +117,6 @@ const parseForm = (text: string): JsonObject => Object.fromEntries(new URLSearch
 
 const parse = (text: string): Option.Option<JsonObject> =>
   Option.getSuccess(Result.try((): unknown => JSON.parse(text))).pipe(Option.filter(isJsonObject))
-
-const isJsonObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
 
 const readBody = Effect.fnUntraced(function* (response: Response) {
   const body = response.body

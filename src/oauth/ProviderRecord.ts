@@ -128,11 +128,10 @@ export const DeviceDeparture = Schema.Struct({
   lifetime: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 86_400 }))),
 })
 
-/** Parameters of the flow itself are not for a record to set. */
+/** Parameters of the flow itself are not for a record to set; Anthropic has a `code` of its own. */
 const protocolParameters: ReadonlySet<string> = new Set([
   "client_id",
   "client_secret",
-  "code",
   "code_challenge",
   "code_challenge_method",
   "code_verifier",

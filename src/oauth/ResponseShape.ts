@@ -9,13 +9,8 @@ import type { TokenEndpointResponse } from "oauth4webapi"
 import type { StoredToken } from "../domain/Token.ts"
 import { claimsOf } from "./JwtClaims.ts"
 import type { Provider } from "./Provider.ts"
-import type { JsonObject } from "./ProviderFetch.ts"
+import { type JsonObject, numberIn } from "./JsonObject.ts"
 import type { ProviderRecord } from "./ProviderRecord.ts"
-
-const numberIn = (value: unknown): number | undefined => {
-  const number = typeof value === "string" ? Number.parseFloat(value) : value
-  return typeof number === "number" && Number.isFinite(number) ? number : undefined
-}
 
 const isStrings = Schema.is(Schema.Array(Schema.String))
 

@@ -62,6 +62,17 @@ describe("a login", () => {
     }).pipe(Effect.scoped),
   )
 
+  it.effect("whose answer is carried over from a loopback address names a port, as servers want it", () =>
+    Effect.gen(function* () {
+      const broker = yield* Broker
+      const { grant } = yield* ScriptedProvider
+      const begun = yield* broker.initiate(account, { flow: "pkce_redirect" })
+      const asked = new URL(begun.authUrl).searchParams.get("redirect_uri") ?? ""
+      assert.match(asked, /^http:\/\/127\.0\.0\.1:(49|5\d|6[0-5])\d{3}\/callback$/)
+      yield* broker.exchange(begun.sessionId, Redacted.make(yield* grant(begun.authUrl)))
+    }).pipe(Effect.provide(hostOf({ redirectUris: ["http://127.0.0.1/callback"] }))),
+  )
+
   it.effect("that cannot begin by any flow says why of each", () =>
     Effect.gen(function* () {
       const broker = yield* Broker

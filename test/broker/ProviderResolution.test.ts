@@ -33,16 +33,36 @@ describe("a provider's record", () => {
     const { dialect, record } = resolved("hub", {
       clientId: "mine",
       scopes: ["read", "write"],
-      endpoints: { token: "https://moved.example/token" },
+      endpoints: { token: "https://hub.example/new/token" },
       api: { headers: { "x-version": "2" } },
     })
     assert.deepStrictEqual(record.scopes, ["read", "write"])
     assert.deepStrictEqual(record.endpoints, {
-      token: "https://moved.example/token",
+      token: "https://hub.example/new/token",
       deviceAuthorization: "https://hub.example/device",
     })
     assert.deepStrictEqual(record.api, { baseUrl: "https://api.hub.example", headers: { "x-version": "2" } })
     assert.strictEqual(dialect, hub.dialect)
+  })
+
+  it("shows nothing to the server that is known, once the configuration has another one give the tokens", () => {
+    const api = { baseUrl: "https://hub.example/api", hosts: ["files.hub.example"] }
+    const revocation = "https://hub.example/revoke"
+    const authorization = "https://people.example/login"
+    const known = { ...hub.record, api, endpoints: { token: "https://hub.example/token", authorization, revocation } }
+    const at = (said: Schema.JsonObject) => {
+      const resolution = resolve("hub", { clientId: "mine", ...said }, [{ name: "hub", record: known }])
+      assert(resolution._tag === "Resolved")
+      return resolution.resolved.record
+    }
+    const token = "https://moved.example/token"
+    const moved = at({ endpoints: { token } })
+    assert.deepStrictEqual(moved.endpoints, { token, authorization })
+    assert.deepStrictEqual(moved.api, { hosts: ["files.hub.example"] })
+    assert.isUndefined(at({ issuer: "https://moved.example" }).endpoints)
+    // Whatever is said by name is as it is said.
+    assert.strictEqual(at({ endpoints: { token, revocation } }).endpoints?.revocation, revocation)
+    assert.strictEqual(at({ endpoints: { authorization: "https://x.example/a" } }).endpoints?.revocation, revocation)
   })
 
   it("may build on another of a different name", () => {

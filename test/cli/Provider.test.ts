@@ -1,0 +1,115 @@
+/**
+ * `tokenkeep provider` in this process, with the configuration in a folder of its own.
+ */
+import { readFileSync } from "node:fs"
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { Command } from "effect/cli"
+import { SecureRandom } from "effect/crypto"
+import { TestConsole } from "effect/testing"
+import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
+import * as ProvidersFile from "../../src/broker/ProvidersFile.ts"
+import { provider } from "../../src/cli/Provider.ts"
+import { UsageError } from "../../src/cli/UsageError.ts"
+import * as TemporaryHome from "../support/TemporaryHome.ts"
+
+const layer = ProvidersFile.layer.pipe(
+  Layer.provideMerge(TemporaryHome.layerConfig()),
+  Layer.provide(SecureRandom.layerWebCrypto),
+  Layer.provideMerge(NodeServices.layer),
+)
+
+const run = Command.runWith(provider, { version: "0" })
+
+/** What it says on stdout. */
+const said = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+  const before = (yield* TestConsole.logLines).length
+  yield* run(args)
+  return (yield* TestConsole.logLines).slice(before).map(String)
+})
+
+/** What it says of a mistake. */
+const mistake = (...args: ReadonlyArray<string>) =>
+  Effect.map(Effect.flip(run(args)), (error) => {
+    if (!(error instanceof UsageError)) throw error
+    return error.message
+  })
+
+const written = Effect.map(BrokerConfig, ({ configFile }): unknown => JSON.parse(readFileSync(configFile, "utf8")))
+
+describe("tokenkeep provider", () => {
+  it.effect("adds what was typed to what is built in, and writes down no more than that", () =>
+    Effect.gen(function* () {
+      yield* run(["add", "microsoft", "--client-id", "mine"])
+      const issuer = ["--issuer", "https://id.example"]
+      yield* run(["add", "work", "--extends", "oidc", ...issuer, "--client-id", "c"])
+      assert.deepStrictEqual(yield* written, {
+        providers: {
+          microsoft: { clientId: "mine" },
+          work: { extends: "oidc", issuer: "https://id.example", clientId: "c" },
+        },
+      })
+      const [shown = ""] = yield* said("show", "work")
+      assert.containSubset(JSON.parse(shown), {
+        issuer: "https://id.example",
+        scopes: ["openid", "offline_access"],
+        flows: ["device_code", "browser_redirect"],
+      })
+    }).pipe(Effect.provide(layer)),
+  )
+
+  it.effect("asks for what neither is known nor was typed, flag by flag", () =>
+    Effect.gen(function* () {
+      for (const [args, hint] of [
+        [["google"], "--client-id"],
+        [["google", "--client-id", "c"], "--scope"],
+        [["x", "--extends", "oidc", "--client-id", "c"], "--issuer"],
+        [["x", "--extends", "nobody", "--client-id", "c"], "--all"],
+        [["x", "--issuer", "https://id.example", "--flow", "device"], "--client-id"],
+        [["x", "--issuer", "https://id.example", "--client-id", "c"], "--flow"],
+      ] as const) {
+        assert.include(yield* mistake("add", ...args), hint, args.join(" "))
+      }
+    }).pipe(Effect.provide(layer)),
+  )
+
+  it.effect("takes nothing of gitlab.com to a GitLab elsewhere", () =>
+    Effect.gen(function* () {
+      const elsewhere = ["gl", "--extends", "gitlab", "--client-id", "c", "--scope", "api"]
+      const token = ["--token-endpoint", "https://git.example/oauth/token"]
+      const authorization = ["--authorization-endpoint", "https://git.example/oauth/authorize"]
+      const revocation = ["--revocation-endpoint", "https://git.example/oauth/revoke"]
+      assert.include(yield* mistake("add", ...elsewhere, ...token), "--device-endpoint")
+      assert.include(yield* mistake("add", ...elsewhere, ...token, "--flow", "browser"), "--authorization-endpoint")
+      yield* run(["add", ...elsewhere, ...token, ...authorization, ...revocation, "--flow", "browser"])
+      const [shown = ""] = yield* said("show", "gl")
+      assert.notInclude(shown, "gitlab.com")
+      assert.include(shown, "https://git.example/oauth/revoke")
+    }).pipe(Effect.provide(layer)),
+  )
+
+  it.effect("lists what is configured, and with --all what else is built in and what it needs", () =>
+    Effect.gen(function* () {
+      yield* run(["add", "microsoft", "--client-id", "mine"])
+      assert.deepStrictEqual(yield* said("list"), [
+        "microsoft\tbrowser,device,paste\thttps://login.microsoftonline.com/common/oauth2/v2.0/token",
+      ])
+      const all = yield* said("list", "--all")
+      assert.match(all[0] ?? "", /^microsoft\t/)
+      assert.strictEqual(all.filter((row) => row.startsWith("microsoft\t")).length, 1)
+      const cellsOf = (name: string) => all.find((row) => row.startsWith(`${name}\t`))?.split("\t")
+      assert.strictEqual(cellsOf("google")?.at(-1), "built in, needs --client-id --scope")
+      assert.strictEqual(cellsOf("gemini")?.at(-1), "built in")
+      assert.strictEqual(cellsOf("oidc")?.length, 4)
+      assert.match((yield* TestConsole.errorLines).join("\n"), /Built in: .*google.*--all/)
+    }).pipe(Effect.provide(layer)),
+  )
+
+  it.effect("shows no record that is not whole, but says what it lacks", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(run(["show", "google"]))
+      assert.include(failure.message, "clientId, scopes")
+    }).pipe(Effect.provide(layer)),
+  )
+})
