@@ -14,16 +14,19 @@
  * - `Grants`: what others than that user may have less of. `GrantsHost.layer` serves it, on sockets of its own; `Questions` asks
  *   a person; `GrantOperations.make` makes the operations for a `UnixServer`, and `GrantsClient.layer` asks for them there.
  * - `Audit`: what is noted of each request, in the audit folder (`Audit.layerFile`) or not at all (`Audit.layerOff`).
+ * - `AuthEvents`: what happens to logins, as a stream of `AuthEvent`; `EventCommand.layer` runs the configured command for it.
  * - `AccountKey`, `Token`, `Errors`: the words that all of them use.
  */
 export { Accounts } from "./broker/Accounts.ts"
 export { AccountLock } from "./broker/AccountLock.ts"
 export { ApiKeys } from "./broker/ApiKeys.ts"
+export { AuthEvents } from "./broker/AuthEvents.ts"
 export { Broker, type InitiatedLogin, type LoginProgress } from "./broker/Broker.ts"
 export { BrokerConfig, type Settings } from "./broker/BrokerConfig.ts"
 export * as BrokerConfigEnv from "./broker/BrokerConfigEnv.ts"
 export * as BrokerHost from "./broker/BrokerHost.ts"
 export { CurrentPeer } from "./broker/CurrentPeer.ts"
+export * as EventCommand from "./broker/EventCommand.ts"
 export { Providers } from "./broker/Providers.ts"
 export { Refresher } from "./broker/Refresher.ts"
 export { Renewal } from "./broker/Renewal.ts"
@@ -35,6 +38,7 @@ export * as BrokerClientEnv from "./client/BrokerClientEnv.ts"
 export * as GrantsClient from "./client/GrantsClient.ts"
 export * as AccountKey from "./domain/AccountKey.ts"
 export * as AccountRecord from "./domain/AccountRecord.ts"
+export * as AuthEvent from "./domain/AuthEvent.ts"
 export * as Errors from "./domain/Errors.ts"
 export * as Grant from "./domain/Grant.ts"
 export * as NamePattern from "./domain/NamePattern.ts"

@@ -9,6 +9,7 @@ import { CliOutput, Command } from "effect/cli"
 import { LoginsLost } from "./broker/Accounts.ts"
 import { approve } from "./cli/Approve.ts"
 import { audit } from "./cli/Audit.ts"
+import { events } from "./cli/Events.ts"
 import { exec } from "./cli/Exec.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as FailureWords from "./cli/FailureWords.ts"
@@ -37,6 +38,7 @@ const tokenkeep = Command.make("tokenkeep").pipe(
     grant.pipe(Command.provide(Services.places)),
     approve.pipe(Command.provide(Services.places)),
     audit.pipe(Command.provide(Services.places)),
+    events.pipe(Command.provide(Services.places)),
   ]),
 )
 

@@ -2,7 +2,7 @@
  * The README is true to the letter: its program is compiled and run, its commands are typed, its files exist.
  */
 import { execFile, spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
@@ -48,6 +48,7 @@ describe("the README", () => {
         "sh: tokenkeep serve",
         "ini: # ~/.config/systemd/user/tokenkeep.socket",
         "sh: tokenkeep grant",
+        "sh: tokenkeep events",
         "ts: import {",
         "ts: import {",
       ],
@@ -206,6 +207,16 @@ describe("the README", () => {
       ) ?? [""]
       assert.include(said[1], socket)
       assert.isFalse(existsSync(socket))
+    }),
+  )
+
+  it.live("shows how to follow what happens", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const [, ...args] = blockWith("tokenkeep events").trim().replaceAll('"', "").split(" ")
+      const following = yield* Program.start(args, { TOKENKEEP_HOME: home })
+      yield* Effect.promise(() => following.said("stderr", /^Following .*\n/))
+      assert.strictEqual(readdirSync(`${home}/events`).filter((name) => name.startsWith("logins-")).length, 2)
     }),
   )
 

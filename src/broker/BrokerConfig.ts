@@ -17,6 +17,8 @@ export interface Settings {
   readonly usageFile: string
   /** The folder with the audit log. */
   readonly auditDirectory: string
+  /** The folder with the sockets of those who follow the events of all processes. */
+  readonly eventsDirectory: string
   /** The folder with the grants that are kept. */
   readonly grantsDirectory: string
   /** Where `tokenkeep serve` listens unless told otherwise. */
@@ -45,6 +47,7 @@ export class BrokerConfig extends Context.Service<BrokerConfig, Settings>()("tok
     clientsDirectory: `${home}/clients`,
     usageFile: `${home}/usage.json`,
     auditDirectory: `${home}/audit`,
+    eventsDirectory: `${home}/events`,
     grantsDirectory: `${home}/grants`,
     socketPath: `${home}/host.sock`,
     sessionLifetime: Duration.minutes(10),

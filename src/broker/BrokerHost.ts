@@ -1,7 +1,7 @@
 /**
  * The {@link Broker} of the host: the one that has the refresh tokens.
  */
-import { DateTime, Deferred, Duration, Effect, Layer, Option, Redacted, Result, type Scope } from "effect"
+import { Clock, DateTime, Deferred, Duration, Effect, Exit, Layer, Option, Redacted, Result, type Scope } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
@@ -31,9 +31,12 @@ import * as AccountLockFile from "./AccountLockFile.ts"
 import { Accounts } from "./Accounts.ts"
 import { ApiKeys } from "./ApiKeys.ts"
 import * as ApiKeysFile from "./ApiKeysFile.ts"
+import { AuthEvents, fingerprintOf } from "./AuthEvents.ts"
 import { Broker, type InitiatedLogin } from "./Broker.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { CurrentPeer } from "./CurrentPeer.ts"
+import * as EventRelay from "./EventRelay.ts"
+import * as LoginAttempt from "./LoginAttempt.ts"
 import type { LoginInProgress, WaitFailure } from "./LoginInProgress.ts"
 import { Providers } from "./Providers.ts"
 import { Refresher } from "./Refresher.ts"
@@ -41,6 +44,7 @@ import { Revoker } from "./Revoker.ts"
 import { Sessions } from "./Sessions.ts"
 import { orStillGood } from "./StillGood.ts"
 import * as ProvidersFound from "./ProvidersFound.ts"
+import * as TokenRequest from "./TokenRequest.ts"
 import { TokensAtHand } from "./TokensAtHand.ts"
 import { TokenStore } from "./TokenStore.ts"
 import * as TokenStoreFile from "./TokenStoreFile.ts"
@@ -73,6 +77,8 @@ export const layerNoDeps = Layer.effect(
     const client = yield* OAuthClient
     const listener = yield* LoopbackListener
     const random = yield* SecureRandom.SecureRandom
+    const events = yield* AuthEvents
+    const clock = yield* Clock.Clock
 
     const publicFieldsOf = (account: AccountKey) =>
       providers.record(account.provider).pipe(
@@ -94,9 +100,13 @@ export const layerNoDeps = Layer.effect(
     })
 
     /** Waits for the grant in the session's scope and leaves the outcome for `poll`. */
-    const waitFor = Effect.fnUntraced(function* (settled: Effect.Effect<PublicToken, WaitFailure>) {
+    const waitFor = Effect.fnUntraced(function* (
+      attempt: LoginAttempt.LoginAttempt,
+      settled: Effect.Effect<PublicToken, WaitFailure>,
+    ) {
       const outcome = yield* Deferred.make<PublicToken, WaitFailure>()
       yield* settled.pipe(
+        Effect.onExit((exit) => attempt.ended(exit)),
         Effect.onExit((exit) => Deferred.done(outcome, exit)),
         Effect.exit,
         Effect.forkScoped,
@@ -105,6 +115,7 @@ export const layerNoDeps = Layer.effect(
     })
 
     type Begin = (
+      attempt: LoginAttempt.LoginAttempt,
       account: AccountKey,
       provider: Provider,
       redirectUri: string | undefined,
@@ -115,22 +126,25 @@ export const layerNoDeps = Layer.effect(
     >
 
     const begin: { readonly [flow in FlowType]: Begin } = {
-      pkce_redirect: Effect.fnUntraced(function* (_, provider, redirectUri) {
+      pkce_redirect: Effect.fnUntraced(function* ({ ended }, _, provider, redirectUri) {
         const { authorizationUrl, granter, redeem } = yield* PkceRedirect.begin(provider, redirectUri)
         return {
           flowType: "pkce_redirect",
           authUrl: authorizationUrl,
           device: Option.none(),
           pollInterval: browserInterval,
-          login: { _tag: "pkce_redirect", granter, redeem },
+          login: { _tag: "pkce_redirect", granter, redeem, ended },
         }
       }),
 
-      device_code: Effect.fnUntraced(function* (account, provider) {
+      device_code: Effect.fnUntraced(function* (attempt, account, provider) {
         const login = yield* DeviceCode.begin(provider, config.sessionLifetime)
         const { activity, expiresIn, granted, granter, interval } = login
         const { userCode, verificationUri, verificationUriComplete } = login
-        const outcome = yield* waitFor(Effect.flatMap(granted, (token) => keep(account, granter, token)))
+        const outcome = yield* waitFor(
+          attempt,
+          Effect.flatMap(granted, (token) => keep(account, granter, token)),
+        )
         return {
           flowType: "device_code",
           authUrl: Option.getOrElse(verificationUriComplete, () => verificationUri),
@@ -141,13 +155,16 @@ export const layerNoDeps = Layer.effect(
         }
       }),
 
-      browser_redirect: Effect.fnUntraced(function* (account, provider, redirectUri) {
+      browser_redirect: Effect.fnUntraced(function* (attempt, account, provider, redirectUri) {
         const { activity, authorizationUrl, granter, settle } = yield* BrowserRedirect.begin(
           provider,
           config.sessionLifetime,
           redirectUri,
         )
-        const outcome = yield* waitFor(settle((token) => keep(account, granter, token)))
+        const outcome = yield* waitFor(
+          attempt,
+          settle((token) => keep(account, granter, token)),
+        )
         return {
           flowType: "browser_redirect",
           authUrl: authorizationUrl,
@@ -165,9 +182,9 @@ export const layerNoDeps = Layer.effect(
 
     return Broker.of({
       initiate: Effect.fn("Broker.initiate")(function* (account, options = {}) {
-        const provider = yield* providers.prepare(account.provider)
         // A file that could not be replaced must not cost a person a login.
         yield* accounts.get(account)
+        const provider = yield* providers.prepare(account.provider)
         const { flow, redirectUri } = options
         if (flow !== undefined && !provider.flows.includes(flow)) {
           return yield* InvalidRequest.make({
@@ -182,13 +199,20 @@ export const layerNoDeps = Layer.effect(
           sessions
             .create(
               { account, peer },
-              begin[flow](account, provider, redirectUri).pipe(
+              Effect.gen(function* () {
+                const attempt = yield* LoginAttempt.begin(events, clock, account, flow)
+                const begun = yield* Effect.onError(begin[flow](attempt, account, provider, redirectUri), (cause) =>
+                  attempt.ended(Exit.failCause(cause)),
+                )
+                return { ...begun, attempt }
+              }).pipe(
                 Effect.provideService(OAuthClient, client),
                 Effect.provideService(LoopbackListener, listener),
                 Effect.provideService(SecureRandom.SecureRandom, random),
               ),
             )
             .pipe(
+              Effect.tap(({ begun, session }) => Effect.sync(() => begun.attempt.livesUntil(session.expiresAt))),
               Effect.catchTag(["ProviderFailure", "PortsTaken"], ({ message }) =>
                 Effect.fail(FlowInitiationFailed.make({ detail: message })),
               ),
@@ -229,6 +253,7 @@ export const layerNoDeps = Layer.effect(
         // A code is good once: when the asker goes away, what it brings is kept all the same.
         return yield* Effect.gen(function* () {
           const token = yield* login.redeem(code).pipe(
+            Effect.onError((cause) => login.ended(Exit.failCause(cause))),
             Effect.catchTags({
               GrantDenied: () => Effect.fail(AccessDenied.make({ sessionId })),
               CallbackRejected: ({ message }) =>
@@ -247,7 +272,7 @@ export const layerNoDeps = Layer.effect(
             }),
           )
           if (!(yield* sessions.isTaken(sessionId))) return yield* SessionNotFound.make({ sessionId })
-          const published = yield* keep(session.account, login.granter, token)
+          const published = yield* Effect.onExit(keep(session.account, login.granter, token), login.ended)
           yield* sessions.complete(sessionId)
           return published
         }).pipe(Effect.uninterruptible)
@@ -281,18 +306,24 @@ export const layerNoDeps = Layer.effect(
         yield* sessions.remove(sessionId, yield* CurrentPeer)
       }),
 
-      getToken: Effect.fn("Broker.getToken")(function* (account, options = {}) {
-        const { minimumValidity = config.minimumValidity } = options
-        const record = yield* accounts.get(account)
-        if (Option.isNone(record)) return yield* TokenNotFound.make({ account })
-        const { token } = record.value
-        if (isFresh(token, yield* DateTime.now, minimumValidity)) return yield* publish(account, token)
-        return yield* publish(account, yield* refresher.refresh(account).pipe(orStillGood(token)))
-      }),
+      getToken: Effect.fn("Broker.getToken")(
+        function* (account, options = {}) {
+          const { minimumValidity = config.minimumValidity } = options
+          const record = yield* accounts.get(account)
+          if (Option.isNone(record)) return yield* TokenNotFound.make({ account })
+          const { token } = record.value
+          if (isFresh(token, yield* DateTime.now, minimumValidity)) return yield* publish(account, token)
+          return yield* publish(account, yield* refresher.refresh(account).pipe(orStillGood(token)))
+        },
+        TokenRequest.told(events, clock, "get_token"),
+      ),
 
-      refreshToken: Effect.fn("Broker.refreshToken")(function* (account) {
-        return yield* publish(account, yield* refresher.refresh(account))
-      }),
+      refreshToken: Effect.fn("Broker.refreshToken")(
+        function* (account) {
+          return yield* publish(account, yield* refresher.refresh(account))
+        },
+        TokenRequest.told(events, clock, "refresh_token"),
+      ),
 
       saveToken: Effect.fn("Broker.saveToken")(function* (account, token) {
         const brought = { ...token, extras: Redacted.make(token.extras) }
@@ -305,6 +336,9 @@ export const layerNoDeps = Layer.effect(
             }),
           ),
         )
+        if (events.isHeard) {
+          events.publish({ _tag: "import", account, source: "save_token", fingerprint: fingerprintOf(token) })
+        }
       }),
 
       removeToken: Effect.fn("Broker.removeToken")(function* (account) {
@@ -317,6 +351,7 @@ export const layerNoDeps = Layer.effect(
               onSome: (record) => revoker.revoke(account, record),
             })
         yield* accounts.remove(account)
+        if (revocation !== "nothing") events.publish({ _tag: "logout", account, revocation })
         return revocation
       }),
 
@@ -359,12 +394,20 @@ export const layerOver = <E, R>(places: Layer.Layer<TokenStore | AccountLock | P
     Layer.provideMerge(Accounts.layer),
     Layer.provide([Sessions.layer, OAuthClient.layer, LoopbackListener.layerNode]),
     Layer.provideMerge(places),
+    Layer.provideMerge(AuthEvents.layer),
     Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
   )
 
 /** The broker with its tokens and providers in files, which other processes may share. */
 export const layer = layerOver(
-  Layer.mergeAll(TokenStoreFile.layer, AccountLockFile.layer, ProvidersFound.layer, ApiKeysFile.layer, UsageFile.layer),
+  Layer.mergeAll(
+    TokenStoreFile.layer,
+    AccountLockFile.layer,
+    ProvidersFound.layer,
+    ApiKeysFile.layer,
+    UsageFile.layer,
+    EventRelay.layer,
+  ),
 )
 
 /** The broker with these providers, and nothing on disk. */

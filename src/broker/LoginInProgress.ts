@@ -1,7 +1,7 @@
 /**
  * What an open session holds: how its login can be brought to an end, and nothing that was only needed to begin it.
  */
-import type { Deferred, Duration, Effect, Redacted } from "effect"
+import type { Deferred, Duration, Effect, Exit, Redacted } from "effect"
 import type { LockBusy } from "../domain/Errors.ts"
 import type { PublicToken, StoredToken } from "../domain/Token.ts"
 import type { CallbackRejected, GrantDenied, GrantExpired } from "../oauth/GrantFailure.ts"
@@ -16,6 +16,8 @@ export interface ByPaste {
   readonly redeem: (
     pasted: Redacted.Redacted,
   ) => Effect.Effect<StoredToken, CallbackRejected | GrantDenied | ProviderFailure>
+  /** Takes note of how it ended. */
+  readonly ended: (exit: Exit.Exit<PublicToken, WaitFailure>) => Effect.Effect<void>
 }
 
 /** How waiting for a grant can end without one. */

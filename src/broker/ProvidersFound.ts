@@ -5,7 +5,7 @@
  * They are asked when somebody logs in, and never after: what they said then is remembered when the login has come to its
  * end, and a refresh token goes there and nowhere else.
  */
-import { DateTime, Duration, Effect, Layer, Option } from "effect"
+import { DateTime, Duration, Effect, Layer, Option, Semaphore } from "effect"
 import * as Account from "../domain/AccountKey.ts"
 import type { Granter } from "../domain/AccountRecord.ts"
 import { FlowInitiationFailed, type ProviderNotConfigured } from "../domain/Errors.ts"
@@ -29,6 +29,9 @@ const patience = Duration.seconds(25)
 /** Logins in progress at such servers; of older ones it is not remembered where they were begun. */
 const mostPrepared = 256
 
+/** What sandboxes have us ask at a time, all of them together: others must not be flooded in our name. */
+const mostForSandboxes = 4
+
 /** The person who runs the host types into its own program, or into one that connects to its own socket. */
 const isHostsOwn = (peer: Peer): boolean => peer._tag === "InProcess" || peer.grant === "host"
 
@@ -40,6 +43,7 @@ export const layerNoDeps = Layer.effect(
     const configured = yield* Providers
     const clients = yield* ClientsFile.make
     const fetch = yield* ProviderFetch
+    const forSandboxes = yield* Semaphore.make(mostForSandboxes)
 
     /** What was found for logins in progress, by who is to give the token. */
     const prepared = new Map<string, ClientsFile.Found>()
@@ -85,8 +89,9 @@ export const layerNoDeps = Layer.effect(
         return yield* FlowInitiationFailed.make({ detail: `This server is called ${printable(canonical)} here.` })
       }
       const before = yield* clients.found(name)
-      const isTyped = isHostsOwn(yield* CurrentPeer) || Option.exists(before, (found) => found.isTyped)
-      const found = yield* find(name, isTyped).pipe(
+      const isOurs = isHostsOwn(yield* CurrentPeer)
+      const finding = find(name, isOurs || Option.exists(before, (found) => found.isTyped))
+      const found = yield* (isOurs ? finding : forSandboxes.withPermit(finding)).pipe(
         Effect.timeoutOrElse({
           duration: patience,
           orElse: () =>

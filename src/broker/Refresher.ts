@@ -6,6 +6,7 @@
  * asker goes away, so the answer must still be read and kept.
  */
 import {
+  Clock,
   Context,
   Data,
   DateTime,
@@ -21,6 +22,7 @@ import {
 import { Digest } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
+import type { RefreshFailure } from "../domain/AuthEvent.ts"
 import {
   type LockBusy,
   ProviderNotFound,
@@ -38,9 +40,11 @@ import { granterOf, type Provider } from "../oauth/Provider.ts"
 import { isAnswerLost, type ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { AccountLock } from "./AccountLock.ts"
 import { Accounts } from "./Accounts.ts"
+import { AuthEvents } from "./AuthEvents.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { ProcessId } from "./ProcessId.ts"
 import { type ConfigError, Providers } from "./Providers.ts"
+import * as RefreshEvents from "./RefreshEvents.ts"
 import * as RefreshRefusal from "./RefreshRefusal.ts"
 import * as SingleFlight from "./SingleFlight.ts"
 import type { StoreError } from "./TokenStore.ts"
@@ -82,6 +86,8 @@ export class Refresher extends Context.Service<
       const client = yield* OAuthClient
       const digest = yield* Digest.Digest
       const pid = yield* ProcessId
+      const events = yield* AuthEvents
+      const clock = yield* Clock.Clock
 
       /** The accounts whose refresh somebody waits for, also if it was begun ahead of time. */
       const awaited = MutableHashSet.empty<AccountKey>()
@@ -165,13 +171,18 @@ export class Refresher extends Context.Service<
               : MutableHashSet.has(awaited, account) && reason._tag === "Transient"
             return yield* new Failed({
               error: RefreshRefusal.errorFor(account, failure, Option.isSome(lost), wait),
+              reason: Option.isSome(lost) ? "lost" : RefreshRefusal.outcomes[reason._tag],
+              wait,
               again,
             })
           })
 
         const grant = yield* Effect.catchTag(client.beginRefresh(provider), "ProviderFailure", failed(Option.none()))
         if (!AccountRecord.isGranter(before, grant.granter)) {
-          return yield* RefreshFailed.make({ account, detail: anotherGranter(account) })
+          return yield* Failed.forGood(
+            "another_granter",
+            RefreshFailed.make({ account, detail: anotherGranter(account) }),
+          )
         }
         return yield* Effect.gen(function* () {
           const use = { at: yield* DateTime.now, pid, refreshTokenHash: hash }
@@ -190,7 +201,7 @@ export class Refresher extends Context.Service<
           if (kept._tag === "LoggedOut") return yield* TokenNotFound.make({ account })
           if (kept._tag === "LoggedIn") return yield* new Superseded({ token: kept.record.token })
           if (refreshed.accessToken === undefined && !isFresh(kept.record.token, at)) {
-            return yield* RefreshFailed.make({ account, detail: noAccessToken })
+            return yield* Failed.forGood("no_access_token", RefreshFailed.make({ account, detail: noAccessToken }))
           }
           return kept.record.token
         }).pipe(Effect.uninterruptible)
@@ -211,6 +222,7 @@ export class Refresher extends Context.Service<
         }
         return yield* attempt(account, provider, record, token.refreshToken).pipe(
           Effect.retry({ schedule: quickRetries, while: (failure) => failure._tag === "Failed" && failure.again }),
+          RefreshEvents.told(events, clock, account),
           Effect.catchTags({
             Failed: ({ error }) => Effect.fail(error),
             Superseded: ({ token }) => ifFresh(account, token),
@@ -259,9 +271,17 @@ type Record = AccountRecord.AccountRecord
 /** The provider did not do what it was asked to; that is written down. */
 class Failed extends Data.TaggedError("Failed")<{
   readonly error: ReauthRequired | RefreshRateLimited | RefreshFailed
+  readonly reason: RefreshFailure
+  /** How long nobody tries again. */
+  readonly wait: Duration.Duration
   /** Whether another attempt is worth making at once. */
   readonly again: boolean
-}> {}
+}> {
+  /** What another attempt would not mend. */
+  static forGood(reason: RefreshFailure, error: RefreshFailed): Failed {
+    return new Failed({ reason, error, wait: Duration.zero, again: false })
+  }
+}
 
 /** Somebody has logged in anew meanwhile. */
 class Superseded extends Data.TaggedError("Superseded")<{ readonly token: StoredToken }> {}

@@ -4,7 +4,9 @@
 import { Clock, Config, Console, Data, DateTime, Effect, Option, Schema, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
+import { sha256 } from "../broker/Sha256.ts"
 import * as AuditEntry from "../domain/AuditEntry.ts"
+import { fingerprint, fingerprintLength } from "../domain/Fingerprint.ts"
 import { printable } from "../domain/RemoteText.ts"
 import * as AuditFile from "../server/AuditFile.ts"
 import { Lifetime } from "./Lifetime.ts"
@@ -166,7 +168,7 @@ const verify = Command.make(
       return yield* new UsageError({ detail: "An --anchor is NUMBER:HASH, as verify prints it at its end." })
     }
     const { auditDirectory, head, parts, read } = yield* log
-    const verifier = AuditEntry.makeVerifier(AuditFile.sha256, { head, anchor })
+    const verifier = AuditEntry.makeVerifier(sha256, { head, anchor })
     for (const part of parts) verifier.file(part.name, yield* read(part))
     const { files, from, lines, problems, remarks, tip, to } = verifier.report()
     for (const { file, line, what } of problems) {
@@ -250,7 +252,7 @@ const note = (given: Map<string, Given>, line: AuditEntry.RequestLine): void => 
 }
 
 const fingerprintOf = Effect.fnUntraced(function* (text: string) {
-  if (/^[0-9a-f]{8,64}$/i.test(text)) return text.slice(0, AuditEntry.fingerprintLength).toLowerCase()
+  if (/^[0-9a-f]{8,64}$/i.test(text)) return text.slice(0, fingerprintLength).toLowerCase()
   // Not repeated: it may be the token itself.
   return yield* new UsageError({
     detail:
@@ -264,7 +266,7 @@ const fingerprintOfInput = Effect.gen(function* () {
   const line = yield* stdin.pipe(Stream.decodeText, Stream.splitLines, Stream.runHead)
   const token = Option.getOrElse(line, () => "").trim()
   if (token === "") return yield* new UsageError({ detail: "No token came on stdin." })
-  return AuditEntry.fingerprint(AuditFile.sha256, token)
+  return fingerprint(sha256, token)
 })
 
 export const audit = Command.make("audit").pipe(

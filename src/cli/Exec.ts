@@ -7,6 +7,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as BrokerHost from "../broker/BrokerHost.ts"
+import * as EventCommand from "../broker/EventCommand.ts"
 import { ProcessId } from "../broker/ProcessId.ts"
 import * as GrantsClient from "../client/GrantsClient.ts"
 import { Label } from "../domain/Grant.ts"
@@ -94,6 +95,7 @@ const ourselves = Effect.fnUntraced(function* (tcp: Said["tcp"]) {
   }).pipe(
     Layer.provide([Questions.layerOff, PeerCredentials.layer, Audit.layerFile({ mode: "on" })]),
     Layer.provide(BrokerHost.layer),
+    Layer.provide(EventCommand.layer),
     Layer.provide(ProcessHygiene.layerForParent),
   )
   return yield* Effect.map(Layer.build(host), Context.get(Grants))

@@ -4,6 +4,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Option } from "effect"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
+import * as EventCommand from "../broker/EventCommand.ts"
 import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
 import * as BrokerClientEnv from "../client/BrokerClientEnv.ts"
@@ -14,7 +15,11 @@ import * as ProcessHygiene from "./ProcessHygiene.ts"
 export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices.layer))
 
 /** The broker with the refresh tokens, and everything under it. */
-export const local = BrokerHost.layer.pipe(Layer.provideMerge(places), Layer.provide(ProcessHygiene.layer))
+export const local = BrokerHost.layer.pipe(
+  Layer.provideMerge(EventCommand.layer),
+  Layer.provideMerge(places),
+  Layer.provide(ProcessHygiene.layer),
+)
 
 /** A broker, and what `status` needs. */
 export const either = Layer.unwrap(

@@ -76,6 +76,9 @@ export class AccountKey extends Schema.Class<AccountKey>("AccountKey")({
 export const make = (provider: string, bucket: string = defaultBucket): AccountKey =>
   AccountKey.make({ provider, bucket })
 
+/** Nobody has logged in as this: it is asked for in the place of what is not granted, so that both take as long. */
+export const nobody = make("tokenkeep.nobody")
+
 /** Reads what {@link AccountKey.toString} writes. */
 export const AccountKeyFromString = Schema.String.pipe(
   Schema.decodeTo(

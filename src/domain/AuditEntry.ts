@@ -10,10 +10,9 @@
  * The chain shows that lines were changed, added, removed or moved by somebody who did not write all that follows anew.
  */
 import { DateTime, Option, Schema } from "effect"
+import { ascii } from "./AsciiJson.ts"
+import { fingerprint, type Sha256 } from "./Fingerprint.ts"
 import { printable } from "./RemoteText.ts"
-
-/** SHA-256 of a text in UTF-8, as 64 hexadecimal digits. */
-export type Sha256 = (text: string) => string
 
 /** What is known of one request when it has been answered. */
 export interface Entry {
@@ -68,15 +67,6 @@ export type Head = typeof Head.Type
 
 /** Before the first line of all. */
 export const origin: Tip = { seq: 0, hash: "0".repeat(64) }
-
-export const fingerprintLength = 16
-
-/**
- * What a token is called in the log: 64 bits of its SHA-256. Nobody gets from there to a token, whose randomness is
- * 128 bits or more, and two of a million tokens share one with a chance of one in 30 million. The same is had with
- * `printf %s "$TOKEN" | sha256sum | cut -c1-16`.
- */
-export const fingerprint = (sha256: Sha256, token: string): string => sha256(token).slice(0, fingerprintLength)
 
 /** The longest operation there is has 14 characters; what is longer is a peer's fancy. */
 const longestOperation = 64
@@ -167,10 +157,6 @@ export const makeRenderer = (sha256: Sha256, server: number) => {
     },
   }
 }
-
-/** ASCII only: what a terminal shows of it is what there is, and each byte is a character. */
-const ascii = (value: unknown): string =>
-  JSON.stringify(value).replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 const remembered = (most: number, make: (text: string) => string) => {
   const made = new Map<string, string>()

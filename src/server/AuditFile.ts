@@ -5,13 +5,13 @@
  * Lines are on the disk before the head speaks of them. So a head that knows more than there is means that lines were
  * removed, never that the power failed; and lines that the head does not know were written by somebody who then died.
  */
-import { hash } from "node:crypto"
 import { constants } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { Clock, Data, Duration, Effect, FileSystem, Option, Path, Schema } from "effect"
 import * as KernelLock from "../broker/KernelLock.ts"
 import * as PrivateFile from "../broker/PrivateFile.ts"
 import { ProcessId } from "../broker/ProcessId.ts"
+import { sha256 } from "../broker/Sha256.ts"
 import * as AuditEntry from "../domain/AuditEntry.ts"
 import { oneLine } from "../domain/RemoteText.ts"
 import type { Block } from "./AuditBlock.ts"
@@ -36,8 +36,6 @@ export interface Options {
   /** How many files are kept, the newest included. */
   readonly keep: number
 }
-
-export const sha256: AuditEntry.Sha256 = (text) => hash("sha256", text, "hex")
 
 /** Lines that are made before others get a turn: about a fifth of a millisecond. */
 const linesPerTurn = 256

@@ -3,6 +3,7 @@
  * the wire, not the socket.
  */
 import { Effect, Option, Redacted, Schema, type Scope } from "effect"
+import { AuthEvents, fingerprintOf } from "../broker/AuthEvents.ts"
 import { Broker } from "../broker/Broker.ts"
 import { CurrentPeer } from "../broker/CurrentPeer.ts"
 import { TokensAtHand } from "../broker/TokensAtHand.ts"
@@ -29,6 +30,8 @@ export interface AtHand {
   readonly data: Redacted.Redacted
   readonly account: string
   readonly token: PublicToken
+  /** Made when somebody first wants to know it. */
+  fingerprint?: string | undefined
 }
 
 /** Answers requests; `op` is whatever the peer wrote. */
@@ -88,8 +91,7 @@ const nothing: JsonObject = {}
 
 const on = (permission: Permission, account: Account.AccountKey): Wish => ({ _tag: "Account", permission, account })
 
-/** Nobody has logged in as this: what is done with it takes as long as with any other that is not there. */
-const nobody = Account.make("tokenkeep.nobody")
+const { nobody } = Account
 const noKey = "tokenkeep.nobody"
 
 /** Whoever is held to a grant hears the same of what is not there and of what is not granted. */
@@ -122,6 +124,7 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
   const broker = yield* Broker
   const tokensAtHand = yield* TokensAtHand
   const usage = yield* Usage
+  const events = yield* AuthEvents
 
   // By provider and bucket, always the same object: what is known of an account is known of that.
   const accounts = new Map<string, Account.AccountKey>()
@@ -131,7 +134,7 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
     const known = encoded.get(token)
     if (known !== undefined) return known
     const data = Redacted.make(JSON.stringify(Protocol.encodeToken(token)))
-    const atHand = { data, account: account.toString(), token }
+    const atHand: AtHand = { data, account: account.toString(), token, fingerprint: undefined }
     encoded.set(token, atHand)
     return atHand
   }
@@ -301,7 +304,12 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
       const token = Option.getOrUndefined(tokensAtHand(account))
       if (token === undefined) return undefined
       usage.count(account)
-      return encode(account, token)
+      const known = encode(account, token)
+      if (events.hearsTokens) {
+        known.fingerprint ??= fingerprintOf(token)
+        events.publish({ _tag: "token_served", account, from: "at_hand", fingerprint: known.fingerprint })
+      }
+      return known
     },
     answer: (op, payload, rights) => {
       const run = operations.get(op)

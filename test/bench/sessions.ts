@@ -22,6 +22,7 @@ export const sessions = () =>
     const service = yield* Sessions
     const login: LoginInProgress = {
       _tag: "pkce_redirect",
+      ended: () => Effect.void,
       granter: { server: "https://id.example", clientId: "c" },
       redeem: () => Effect.fail(new GrantDenied()),
     }

@@ -18,6 +18,7 @@ const layer = (lifetime = Duration.minutes(10)) =>
 
 const login: LoginInProgress = {
   _tag: "pkce_redirect",
+  ended: () => Effect.void,
   granter: { server: "https://id.example", clientId: "c" },
   redeem: () => Effect.fail(new GrantDenied()),
 }

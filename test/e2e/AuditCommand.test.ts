@@ -8,14 +8,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as AuditEntry from "../../src/domain/AuditEntry.ts"
+import * as Fingerprint from "../../src/domain/Fingerprint.ts"
 import { Audit } from "../../src/server/Audit.ts"
-import { sha256 } from "../../src/server/AuditFile.ts"
+import { sha256 } from "../../src/broker/Sha256.ts"
 import { entry } from "../support/Audited.ts"
 import * as Program from "../support/Program.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
 const token = "gho_canary_0123456789"
-const fingerprint = AuditEntry.fingerprint(sha256, token)
+const fingerprint = Fingerprint.fingerprint(sha256, token)
 const hour = 3_600_000
 
 /** A home with the log of a server that has answered three requests. */

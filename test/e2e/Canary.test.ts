@@ -6,10 +6,12 @@ import { connect } from "node:net"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, Logger, Option, Path, Redacted, References, Result, Schema, Tracer } from "effect"
+import { AuthEvents } from "../../src/broker/AuthEvents.ts"
 import { ApiKeys } from "../../src/broker/ApiKeys.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
 import { Providers } from "../../src/broker/Providers.ts"
+import { toJson } from "../../src/domain/AuthEvent.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
 import * as Frame from "../../src/server/Frame.ts"
@@ -113,6 +115,8 @@ describe("secrets", () => {
         const paths = yield* Path.Path
         const { configFile } = yield* BrokerConfig
         const client = yield* rawClient(path)
+        const events = yield* AuthEvents
+        events.listen({ tokens: true }, (event) => output.push(toJson(event)))
         yield* client.send({ v: 1, op: "handshake", payload: { minVersion: 1, maxVersion: 2 } })
         const begin = (flow: string) =>
           Effect.map(client.ask("oauth_initiate", { ...account, flow_type: flow }), (reply) => decodeData(reply).data)
@@ -198,6 +202,7 @@ describe("secrets", () => {
         for (const [name, secret] of secrets) assert.isFalse(everything.includes(secret), `${name} came out`)
         assert.isAbove(spans.length, 20)
         assert.include(everything, "session_id")
+        assert.include(everything, '"type":"login_completed"')
       }).pipe(
         Effect.provide(host),
         Effect.provideService(References.MinimumLogLevel, "All"),

@@ -1,8 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Layer, Redacted } from "effect"
+import { DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { FetchHttpClient } from "effect/http"
 import * as ClientRegistration from "../../src/oauth/ClientRegistration.ts"
 import type { Guard } from "../../src/oauth/Guard.ts"
+import { Metadata } from "../../src/oauth/Metadata.ts"
+import { OAuthClient } from "../../src/oauth/OAuthClient.ts"
+import type { Provider } from "../../src/oauth/Provider.ts"
+import { isAnswerLost } from "../../src/oauth/ProviderFailure.ts"
 import * as ProtectedResource from "../../src/oauth/ProtectedResource.ts"
 import { ProviderFetch } from "../../src/oauth/ProviderFetch.ts"
 import { PublicFetch } from "../../src/oauth/PublicFetch.ts"
@@ -200,6 +204,52 @@ describe("what a server says of its logins", () => {
       const refused = yield* Effect.flip(discover({}, calls, "http://127.0.0.1:8080/mcp", {}))
       assert.include(refused.message, "not an https address that is public")
       assert.strictEqual(calls.length, 3)
+    }),
+  )
+})
+
+describe("a login at a server that was found", () => {
+  it.effect("sends its tokens within the guard too, and says when its client is not known any more", () =>
+    Effect.gen(function* () {
+      const calls: Array<string> = []
+      let refusals = 0
+      const provider = (token: string): Provider => ({
+        name: resource,
+        clientId: "c",
+        secret: Option.none(),
+        scopes: [],
+        flows: ["browser_redirect"],
+        redirectUris: [],
+        publicFields: [],
+        endpoints: { token, revocation: token },
+        guard: { typed: resource },
+        whenClientRefused: Effect.sync(() => refusals++),
+      })
+      const send = (token: string) =>
+        Effect.gen(function* () {
+          const client = yield* OAuthClient
+          const secret = Redacted.make("secret")
+          const { redeem } = yield* client.beginRefresh(provider(token))
+          const failure = yield* Effect.flip(redeem(secret))
+          const { revoke } = Option.getOrThrow(yield* client.beginRevocation(provider(token)))
+          assert.deepStrictEqual((yield* Effect.flip(revoke(secret, "refresh_token"))).reason, failure.reason)
+          return failure
+        }).pipe(Effect.provide(OAuthClient.layerNoDeps), Effect.provide(Metadata.layerNoDeps))
+      const world = {
+        "https://id.example/token": () => Response.json({ error: "invalid_client" }, { status: 401 }),
+      }
+      const withFetch = (token: string) =>
+        within(world, (fetch) => Effect.provideService(send(token), ProviderFetch, fetch), calls)
+      for (const token of ["https://vault.internal/", "https://localhost/", "http://127.0.0.1/token"]) {
+        const failure = yield* withFetch(token)
+        assert.include(failure.message, "not public", token)
+        assert.isFalse(isAnswerLost(failure.reason))
+      }
+      assert.deepStrictEqual(calls, [])
+      assert.strictEqual(refusals, 0)
+      yield* withFetch("https://id.example/token")
+      assert.deepStrictEqual(calls, Array(2).fill("public POST https://id.example/token"))
+      assert.strictEqual(refusals, 2)
     }),
   )
 })

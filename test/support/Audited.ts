@@ -4,6 +4,7 @@
 import { Effect, Option } from "effect"
 import * as AuditEntry from "../../src/domain/AuditEntry.ts"
 import * as AuditFile from "../../src/server/AuditFile.ts"
+import { sha256 } from "../../src/broker/Sha256.ts"
 
 /** A request that was answered with a token. */
 export const entry = (changes: Partial<AuditEntry.Entry> = {}): AuditEntry.Entry => ({
@@ -24,7 +25,7 @@ export const found = Effect.fnUntraced(function* (directory: string, anchor?: Au
   const { look, read } = yield* AuditFile.reader(directory)
   const { head, parts } = yield* look
   const contents = yield* Effect.forEach(parts, read)
-  const verifier = AuditEntry.makeVerifier(AuditFile.sha256, { head, anchor: Option.fromUndefinedOr(anchor) })
+  const verifier = AuditEntry.makeVerifier(sha256, { head, anchor: Option.fromUndefinedOr(anchor) })
   for (const [index, { name }] of parts.entries()) verifier.file(name, contents[index] ?? "")
   const lines = contents.flatMap((content) => content.split("\n").filter((line) => line !== ""))
   return {

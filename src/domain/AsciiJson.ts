@@ -1,0 +1,5 @@
+/**
+ * JSON in ASCII, on one line: what a terminal shows of it is what there is, and each byte is a character.
+ */
+export const ascii = (value: unknown): string =>
+  JSON.stringify(value).replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
