@@ -148,6 +148,9 @@ export const discover = Effect.fn("ProtectedResource.discover")(function* (
     return metadata.value
   })
 
+  if (guard.typed !== undefined && Option.isNone(reachOf(resource, guard))) {
+    return yield* stop("its address must begin with https, or lead to this very machine")
+  }
   yield* reach(resource, "its address")
   const probe = yield* send(resource, {
     method: "POST",

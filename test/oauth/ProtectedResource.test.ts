@@ -203,6 +203,8 @@ describe("what a server says of its logins", () => {
       assert.isTrue(calls.every((call) => call.startsWith("public")))
       const refused = yield* Effect.flip(discover({}, calls, "http://127.0.0.1:8080/mcp", {}))
       assert.include(refused.message, "not an https address that is public")
+      const plain = yield* Effect.flip(discover({}, calls, "http://10.0.0.1/mcp"))
+      assert.include(plain.message, "must begin with https")
       assert.strictEqual(calls.length, 3)
     }),
   )
