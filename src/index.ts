@@ -15,6 +15,7 @@
  *   a person; `GrantOperations.make` makes the operations for a `UnixServer`, and `GrantsClient.layer` asks for them there.
  * - `Audit`: what is noted of each request, in the audit folder (`Audit.layerFile`) or not at all (`Audit.layerOff`).
  * - `AuthEvents`: what happens to logins, as a stream of `AuthEvent`; `EventCommand.layer` runs the configured command for it.
+ * - `Adoptions.layerFeeding`, provided to `BrokerHost.layer`: tools whose logins were adopted get each new access token.
  * - `AccountKey`, `Token`, `Errors`: the words that all of them use.
  */
 export { Accounts } from "./broker/Accounts.ts"
@@ -36,6 +37,7 @@ export * as AuthorizedFetch from "./client/AuthorizedFetch.ts"
 export * as BrokerClient from "./client/BrokerClient.ts"
 export * as BrokerClientEnv from "./client/BrokerClientEnv.ts"
 export * as GrantsClient from "./client/GrantsClient.ts"
+export { Adoptions } from "./import/Adoptions.ts"
 export * as AccountKey from "./domain/AccountKey.ts"
 export * as AccountRecord from "./domain/AccountRecord.ts"
 export * as AuthEvent from "./domain/AuthEvent.ts"

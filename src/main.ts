@@ -13,6 +13,7 @@ import { events } from "./cli/Events.ts"
 import { exec } from "./cli/Exec.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as FailureWords from "./cli/FailureWords.ts"
+import { importing } from "./cli/Import.ts"
 import * as Services from "./cli/Services.ts"
 import { key } from "./cli/Key.ts"
 import { grant } from "./cli/Grant.ts"
@@ -35,6 +36,7 @@ const tokenkeep = Command.make("tokenkeep").pipe(
     exec,
     provider.pipe(Command.provide(Services.local)),
     key,
+    importing,
     grant.pipe(Command.provide(Services.places)),
     approve.pipe(Command.provide(Services.places)),
     audit.pipe(Command.provide(Services.places)),

@@ -71,6 +71,7 @@ describe("src", () => {
       "cli/Services.ts",
       "client/BrokerClientEnv.ts",
       "client/HostConnection.ts",
+      "import/Machine.ts",
       "main.ts",
       "oauth/LoopbackListenerNode.ts",
       "oauth/PublicFetchNode.ts",

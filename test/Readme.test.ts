@@ -15,6 +15,7 @@ import { recordOf, tokenOf } from "./support/Records.ts"
 import * as Activation from "./support/Activation.ts"
 import * as AuthorizationServer from "./support/AuthorizationServer.ts"
 import { visit } from "./support/Person.ts"
+import * as Importing from "./support/Importing.ts"
 import * as Program from "./support/Program.ts"
 import * as TemporaryHome from "./support/TemporaryHome.ts"
 
@@ -44,6 +45,7 @@ describe("the README", () => {
         "sh: npm ci",
         "sh: npm ci",
         "sh: tokenkeep provider",
+        "sh: tokenkeep import",
         "sh: tokenkeep exec",
         "sh: tokenkeep serve",
         "ini: # ~/.config/systemd/user/tokenkeep.socket",
@@ -184,6 +186,43 @@ describe("the README", () => {
       const host = yield* Program.start(args, environment)
       const [line] = yield* Effect.promise(() => host.said("stdout", /.*\n/))
       assert.strictEqual(line, `Listening on ${path}\n`)
+    }),
+  )
+
+  it.live("shows how logins of other tools are taken over, and given back", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const claude = yield* Importing.place(
+        home,
+        ".claude/.credentials.json",
+        Importing.golden("claude/credentials.json"),
+      )
+      yield* Importing.place(
+        home,
+        ".config/gh/hosts.yml",
+        "github.com:\n    user: octo\n    oauth_token: gho_EXAMPLE\n",
+      )
+      const refreshTokens: Array<unknown> = []
+      const said: Array<string> = []
+      for (const line of blockWith("tokenkeep import").trim().split("\n")) {
+        const [, ...args] = line.split(" ")
+        const { code, stderr, stdout } = yield* Program.run(args, { TOKENKEEP_HOME: `${home}/tk`, HOME: home })
+        assert.strictEqual(code, 0, `${line}\n${stderr}`)
+        assert.notInclude(stdout + stderr, "EXAMPLE")
+        refreshTokens.push(JSON.parse(readFileSync(claude, "utf8")).claudeAiOauth.refreshToken)
+        said.push(stdout || stderr)
+      }
+      assert.match(
+        said[0] ?? "",
+        /^claude +default +anthropic +usable +in \d+ d +\/.*\n^gh +octo +github +usable +never /m,
+      )
+      assert.include(said[1], "Took over the login of gh as github.")
+      assert.deepStrictEqual(refreshTokens, [
+        "sk-ant-ort01-EXAMPLE",
+        "sk-ant-ort01-EXAMPLE",
+        "",
+        "sk-ant-ort01-EXAMPLE",
+      ])
     }),
   )
 

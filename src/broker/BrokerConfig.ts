@@ -21,6 +21,8 @@ export interface Settings {
   readonly eventsDirectory: string
   /** The folder with the grants that are kept. */
   readonly grantsDirectory: string
+  /** The folder with what is known of logins that were adopted from other tools. */
+  readonly adoptedDirectory: string
   /** Where `tokenkeep serve` listens unless told otherwise. */
   readonly socketPath: string
   /** The life of a login session. Default: 10 minutes. */
@@ -49,6 +51,7 @@ export class BrokerConfig extends Context.Service<BrokerConfig, Settings>()("tok
     auditDirectory: `${home}/audit`,
     eventsDirectory: `${home}/events`,
     grantsDirectory: `${home}/grants`,
+    adoptedDirectory: `${home}/adopted`,
     socketPath: `${home}/host.sock`,
     sessionLifetime: Duration.minutes(10),
     sessionsPerPeer: 32,

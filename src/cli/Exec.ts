@@ -12,6 +12,7 @@ import { ProcessId } from "../broker/ProcessId.ts"
 import * as GrantsClient from "../client/GrantsClient.ts"
 import { Label } from "../domain/Grant.ts"
 import { printable } from "../domain/RemoteText.ts"
+import { Adoptions } from "../import/Adoptions.ts"
 import { Audit } from "../server/Audit.ts"
 import { type Granted, Grants, type NewGrant } from "../server/Grants.ts"
 import * as GrantsHost from "../server/GrantsHost.ts"
@@ -94,7 +95,7 @@ const ourselves = Effect.fnUntraced(function* (tcp: Said["tcp"]) {
     ...(Option.isSome(tcp) && { tcp: tcp.value === "" ? anyPort : tcp.value }),
   }).pipe(
     Layer.provide([Questions.layerOff, PeerCredentials.layer, Audit.layerFile({ mode: "on" })]),
-    Layer.provide(BrokerHost.layer),
+    Layer.provide(BrokerHost.layer.pipe(Layer.provide(Adoptions.layerFeeding))),
     Layer.provide(EventCommand.layer),
     Layer.provide(ProcessHygiene.layerForParent),
   )

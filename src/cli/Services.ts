@@ -6,6 +6,7 @@ import { Effect, Layer, Option } from "effect"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
 import * as EventCommand from "../broker/EventCommand.ts"
 import * as BrokerHost from "../broker/BrokerHost.ts"
+import { Adoptions } from "../import/Adoptions.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
 import * as BrokerClientEnv from "../client/BrokerClientEnv.ts"
 import { LoginStatus } from "./LoginStatus.ts"
@@ -17,6 +18,7 @@ export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices
 /** The broker with the refresh tokens, and everything under it. */
 export const local = BrokerHost.layer.pipe(
   Layer.provideMerge(EventCommand.layer),
+  Layer.provide(Adoptions.layerFeeding),
   Layer.provideMerge(places),
   Layer.provide(ProcessHygiene.layer),
 )

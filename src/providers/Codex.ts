@@ -38,7 +38,7 @@ const isFedramp = (claims: JsonObject) =>
   objectIn(claims["https://api.openai.com/auth"])["chatgpt_account_is_fedramp"] === true
 
 /** Whose tokens these are, as far as they say it. A refresh may bring no ID token; what is known then stays. */
-const account = (body: JsonObject) => {
+export const account = (body: JsonObject) => {
   const claims = [body["id_token"], body["access_token"]].flatMap((jwt) =>
     typeof jwt === "string" ? Option.toArray(claimsOf(jwt)) : [],
   )

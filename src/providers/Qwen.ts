@@ -12,7 +12,7 @@ import type { Dialect } from "../oauth/Dialect.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
 
 /** Where the API is, out of what the token says of it: `portal.qwen.ai` is `https://portal.qwen.ai/v1`. */
-const baseUrlOf = (resource: string): string => {
+export const baseUrlOf = (resource: string): string => {
   const url = (/^https?:\/\//i.test(resource) ? resource : `https://${resource}`).replace(/\/+$/, "")
   return url.endsWith("/v1") ? url : `${url}/v1`
 }

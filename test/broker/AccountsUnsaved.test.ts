@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { Adopted } from "../../src/broker/Adopted.ts"
 import { LoginsLost } from "../../src/broker/Accounts.ts"
 import { StoreUnavailable } from "../../src/domain/Errors.ts"
 import * as Logs from "../support/Logs.ts"
@@ -48,6 +49,21 @@ describe("a refreshed token that cannot be saved", () => {
       assert.strictEqual(provider.redemptions.length, 1)
       assert.strictEqual(yield* stored, "old")
       assert.strictEqual((yield* record).history.standing._tag, "Sent")
+    }),
+  )
+
+  it.effect("is told to whoever adopted the login when it is saved, and not before", () =>
+    Effect.gen(function* () {
+      const told: Array<string> = []
+      const { access, accounts, disk } = yield* Effect.provideService(setUpFull, Adopted, (account, { token }) =>
+        Effect.sync(() => void told.push(`${account} ${accessOf(token)}`)),
+      )
+      yield* access(github)
+      assert.deepStrictEqual(told, [])
+      disk.isFull = false
+      yield* Effect.forkChild(accounts.saved(github))
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(told, ["github access-1"])
     }),
   )
 

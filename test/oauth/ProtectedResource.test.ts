@@ -236,7 +236,7 @@ describe("a login at a server that was found", () => {
           const { revoke } = Option.getOrThrow(yield* client.beginRevocation(provider(token)))
           assert.deepStrictEqual((yield* Effect.flip(revoke(secret, "refresh_token"))).reason, failure.reason)
           return failure
-        }).pipe(Effect.provide(OAuthClient.layerNoDeps), Effect.provide(Metadata.layerNoDeps))
+        }).pipe(Effect.provide(OAuthClient.layerNoDeps.pipe(Layer.provide(Metadata.layerNoDeps))))
       const world = {
         "https://id.example/token": () => Response.json({ error: "invalid_client" }, { status: 401 }),
       }

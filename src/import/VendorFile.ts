@@ -1,0 +1,130 @@
+/**
+ * The file of another tool: read byte for byte, and replaced as carefully as one of ours. Mode and owner stay, and where the
+ * path is a symbolic link, the file that it leads to is replaced.
+ */
+import { Clock, Data, Duration, Effect, FileSystem, Option, Path, Result } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { Hex } from "effect/encoding"
+import { oneLine } from "../domain/RemoteText.ts"
+
+/** What there is. */
+export interface Content {
+  readonly text: string
+  readonly mode: number
+  readonly uid: Option.Option<number>
+}
+
+/** Somebody else has changed the file since it was read. */
+export class FileChanged extends Data.TaggedError("FileChanged")<{ readonly path: string }> {
+  override get message(): string {
+    return `${oneLine(this.path)} is being changed by the tool that it belongs to. It was left as it is; try again when the tool is not at work.`
+  }
+}
+
+/** It cannot be read or written. */
+export class FileTrouble extends Data.TaggedError("FileTrouble")<{
+  readonly path: string
+  readonly operation: "read" | "write"
+}> {
+  override get message(): string {
+    return `Could not ${this.operation} ${oneLine(this.path)}. It was left as it is; check that it is yours, and that its folder can be written to.`
+  }
+}
+
+const trouble = (path: string, operation: "read" | "write") => () => new FileTrouble({ path, operation })
+
+const leftover = ".tokenkeep.tmp"
+
+/** Nobody takes longer to write a file this small. */
+const longestWrite = Duration.minutes(1)
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+
+export const make = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const random = yield* SecureRandom.SecureRandom
+
+  /** The file; none if there is none. What is not UTF-8 has an empty text, which no file of a tool has. */
+  const read = Effect.fnUntraced(
+    function* (path: string) {
+      const { mode, uid } = yield* fs.stat(path)
+      const bytes = yield* fs.readFile(path)
+      const text = Result.getOrElse(
+        Result.try(() => decoder.decode(bytes)),
+        () => "",
+      )
+      return Option.some<Content>({ text, mode: mode & 0o7777, uid })
+    },
+    (effect, path) =>
+      effect.pipe(
+        Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
+        Effect.mapError(trouble(path, "read")),
+      ),
+  )
+
+  const syncFolder = Effect.fnUntraced(function* (folder: string) {
+    const handle = yield* fs.open(folder, { flag: "r" })
+    yield* handle.sync
+  }, Effect.scoped)
+
+  const writeNew = Effect.fnUntraced(function* (path: string, text: string) {
+    const handle = yield* fs.open(path, { flag: "wx", mode: 0o600 })
+    yield* handle.writeAll(new TextEncoder().encode(text))
+    yield* handle.sync
+  }, Effect.scoped)
+
+  /** Removes what processes that were killed over it have left, which holds tokens; not what somebody writes now. */
+  const removeLeftovers = Effect.fnUntraced(
+    function* (target: string) {
+      const folder = paths.dirname(target)
+      const now = yield* Clock.currentTimeMillis
+      const names = yield* fs.readDirectory(folder)
+      const isLeft = (name: string) => name.startsWith(`.${paths.basename(target)}.`) && name.endsWith(leftover)
+      for (const name of names.filter(isLeft)) {
+        const path = paths.join(folder, name)
+        const { mtime } = yield* fs.stat(path)
+        const isOld = Option.exists(mtime, (written) => now - written.getTime() > Duration.toMillis(longestWrite))
+        if (isOld) yield* fs.remove(path, { force: true })
+      }
+    },
+    (effect) => Effect.ignore(effect),
+  )
+
+  return {
+    read,
+
+    /** Replaces the text, if it is still what was read; `was` is none for a file that is to be new. */
+    replace: Effect.fnUntraced(
+      function* (path: string, was: Option.Option<string>, text: string) {
+        const target = Option.isNone(was) ? path : yield* fs.realPath(path)
+        const folder = paths.dirname(target)
+        yield* removeLeftovers(target)
+        const temporary = paths.join(
+          folder,
+          `.${paths.basename(target)}.${Hex.encode(yield* random.randomBytes(8))}${leftover}`,
+        )
+        yield* Effect.gen(function* () {
+          yield* writeNew(temporary, text)
+          if (Option.isSome(was)) {
+            const before = yield* fs.stat(target)
+            const fresh = yield* fs.stat(temporary)
+            const [uid, gid] = [Option.getOrUndefined(before.uid), Option.getOrUndefined(before.gid)]
+            const isOther = Option.getOrUndefined(fresh.uid) !== uid || Option.getOrUndefined(fresh.gid) !== gid
+            if (uid !== undefined && gid !== undefined && isOther) {
+              yield* fs.chown(temporary, uid, gid)
+            }
+            yield* fs.chmod(temporary, before.mode & 0o7777)
+          }
+          const now = yield* read(path)
+          const isSame = Option.getOrUndefined(Option.map(now, (file) => file.text)) === Option.getOrUndefined(was)
+          if (!isSame) return yield* new FileChanged({ path })
+          yield* fs.rename(temporary, target)
+          yield* syncFolder(folder)
+        }).pipe(Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true }))))
+      },
+      (effect, path) => Effect.catchTag(effect, "PlatformError", () => Effect.fail(trouble(path, "write")())),
+      Effect.uninterruptible,
+    ),
+  }
+})
