@@ -75,6 +75,7 @@ describe("src", () => {
       "import/Machine.ts",
       "main.ts",
       "oauth/LoopbackListenerNode.ts",
+      "oauth/PublicFetchNode.ts",
       "server/AuditFile.ts",
       "server/EventFollower.ts",
       "server/Listener.ts",

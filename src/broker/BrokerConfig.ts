@@ -11,6 +11,8 @@ export interface Settings {
   readonly accountsDirectory: string
   /** The folder with one file per API key. */
   readonly keysDirectory: string
+  /** The folder with what we are to servers that a login has found by itself, and where they are. */
+  readonly clientsDirectory: string
   /** The file with the counts of what was asked for over sockets. */
   readonly usageFile: string
   /** The folder with the audit log. */
@@ -44,6 +46,7 @@ export class BrokerConfig extends Context.Service<BrokerConfig, Settings>()("tok
     configFile: `${home}/config.json`,
     accountsDirectory: `${home}/accounts`,
     keysDirectory: `${home}/keys`,
+    clientsDirectory: `${home}/clients`,
     usageFile: `${home}/usage.json`,
     auditDirectory: `${home}/audit`,
     eventsDirectory: `${home}/events`,

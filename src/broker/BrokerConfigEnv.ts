@@ -37,6 +37,7 @@ export const layer: Layer.Layer<BrokerConfig, Config.ConfigError | PlatformError
           configFile: join(yield* directories.config(app), "config.json"),
           accountsDirectory: join(yield* directories.data(app), "accounts"),
           keysDirectory: join(yield* directories.data(app), "keys"),
+          clientsDirectory: join(yield* directories.data(app), "clients"),
           socketPath: Option.match(runtime, {
             onNone: () => join(tmpdir(), `${app}-${userInfo().uid}`, "host.sock"),
             onSome: (folder) => join(folder, app, "host.sock"),

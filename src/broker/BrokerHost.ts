@@ -43,7 +43,7 @@ import { Refresher } from "./Refresher.ts"
 import { Revoker } from "./Revoker.ts"
 import { Sessions } from "./Sessions.ts"
 import { orStillGood } from "./StillGood.ts"
-import * as ProvidersFile from "./ProvidersFile.ts"
+import * as ProvidersFound from "./ProvidersFound.ts"
 import * as TokenRequest from "./TokenRequest.ts"
 import { TokensAtHand } from "./TokensAtHand.ts"
 import { TokenStore } from "./TokenStore.ts"
@@ -94,6 +94,7 @@ export const layerNoDeps = Layer.effect(
 
     const keep = Effect.fnUntraced(function* (account: AccountKey, granter: AccountRecord.Granter, token: StoredToken) {
       const record = AccountRecord.fromLogin(token, yield* DateTime.now, granter)
+      yield* providers.settle(account.provider, granter)
       yield* accounts.update(account, () => Effect.succeed(record))
       return yield* publish(account, token)
     })
@@ -181,9 +182,9 @@ export const layerNoDeps = Layer.effect(
 
     return Broker.of({
       initiate: Effect.fn("Broker.initiate")(function* (account, options = {}) {
-        const provider = yield* providers.get(account.provider)
         // A file that could not be replaced must not cost a person a login.
         yield* accounts.replaceable(account)
+        const provider = yield* providers.prepare(account.provider)
         const { flow, redirectUri } = options
         if (flow !== undefined && !provider.flows.includes(flow)) {
           return yield* InvalidRequest.make({
@@ -402,7 +403,7 @@ export const layer = layerOver(
   Layer.mergeAll(
     TokenStoreFile.layer,
     AccountLockFile.layer,
-    ProvidersFile.layer,
+    ProvidersFound.layer,
     ApiKeysFile.layer,
     UsageFile.layer,
     EventRelay.layer,

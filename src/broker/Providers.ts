@@ -2,20 +2,22 @@
  * The configured providers, by name.
  */
 import { Context, Effect, Layer, Option } from "effect"
+import type { Granter } from "../domain/AccountRecord.ts"
 import {
   ConfigCorrupt,
+  type FlowInitiationFailed,
   ProviderNotConfigured,
   type SecretUnavailable,
-  type StoreUnavailable,
 } from "../domain/Errors.ts"
 import type { Provider, ProviderDefinition } from "../oauth/Provider.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
 import { definitionOf } from "./DefinitionOf.ts"
 import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 import { type Resolution, resolve, type Resolved } from "./ProviderResolution.ts"
+import type { StoreError } from "./TokenStore.ts"
 
-/** Why the configuration cannot be read or written. */
-export type ConfigError = ConfigCorrupt | StoreUnavailable
+/** Why the configuration, or what is kept beside it, cannot be read or written. */
+export type ConfigError = ConfigCorrupt | StoreError
 
 /** What a configuration says of a provider: all of its record, or what is to be different from what is known of it. */
 export interface Said extends Omit<Partial<typeof ProviderRecord.Encoded>, "endpoints"> {
@@ -30,6 +32,12 @@ export class Providers extends Context.Service<
   {
     /** The provider, with its secret if it has one. */
     readonly get: (name: string) => Effect.Effect<Provider, ProviderNotConfigured | SecretUnavailable | ConfigError>
+    /** As `get`, to log in: a server that is named by its address is asked where. */
+    readonly prepare: (
+      name: string,
+    ) => Effect.Effect<Provider, ProviderNotConfigured | FlowInitiationFailed | SecretUnavailable | ConfigError>
+    /** Remembers for good where somebody was prepared to log in, and has. */
+    readonly settle: (name: string, granter: Granter) => Effect.Effect<void, StoreError>
     /** What is configured of the provider; its secret is not looked up. */
     readonly record: (name: string) => Effect.Effect<ProviderRecord, ProviderNotConfigured | ConfigError>
     /** As `record`, if it is known without waiting that it is still what is configured. */
@@ -57,6 +65,8 @@ export class Providers extends Context.Service<
         })
       return Providers.of({
         get,
+        prepare: get,
+        settle: () => Effect.void,
         record: get,
         glance: (name) => Option.fromUndefinedOr(providers.get(name)),
         definition: (name) =>

@@ -53,18 +53,22 @@ export const layer = Layer.effect(
       return found
     })
 
+    const get = Effect.fn("Providers.get")(function* (name: string) {
+      const { dialect, record } = yield* find(name)
+      const { clientSecret } = record
+      const secret = clientSecret === undefined ? Option.none() : Option.some(yield* secretOf(name, clientSecret))
+      return { ...record, name, secret, ...(dialect !== undefined && { dialect }) }
+    })
+
     return Providers.of({
+      get,
+      prepare: get,
+      settle: () => Effect.void,
       record: (name) => Effect.map(find(name), ({ record }) => record),
       glance: (name) =>
         lastRead !== undefined && known.isCurrent(lastRead)
           ? Option.map(Option.fromUndefinedOr(resolved.get(name)), ({ record }) => record)
           : Option.none(),
-      get: Effect.fn("Providers.get")(function* (name) {
-        const { dialect, record } = yield* find(name)
-        const { clientSecret } = record
-        const secret = clientSecret === undefined ? Option.none() : Option.some(yield* secretOf(name, clientSecret))
-        return { ...record, name, secret, ...(dialect !== undefined && { dialect }) }
-      }),
       definition: (name) =>
         Effect.map(read, (config) => definitionOf(name, ConfigFile.records(config).get(name), definitions)),
       list: Effect.map(read, (config) => {

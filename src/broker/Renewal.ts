@@ -7,7 +7,7 @@
  */
 import { Clock, Context, DateTime, Duration, Effect, Layer, Option, PubSub, Queue, Schedule, Schema } from "effect"
 import TinyQueue from "tinyqueue"
-import { type AccountKey, AccountKeyFromString } from "../domain/AccountKey.ts"
+import { type AccountKey, AccountKeyFromString, split } from "../domain/AccountKey.ts"
 import type { AccountRecord } from "../domain/AccountRecord.ts"
 import { renewAt, waitAfter } from "../domain/RenewalPlan.ts"
 import { Accounts } from "./Accounts.ts"
@@ -216,4 +216,4 @@ const toMillis = (nanos: bigint): number => Number(nanos / 1_000_000n)
 
 const decodeKey = Schema.decodeEffect(AccountKeyFromString)
 
-const providerOf = (key: string): string => key.split(":", 1)[0] ?? key
+const providerOf = (key: string): string => split(key).provider

@@ -5,6 +5,7 @@ import { DateTime, Duration, Effect, Option, Schema, SchemaTransformation } from
 import { Flag } from "effect/cli"
 import { KeyPattern, Label, Permission, type Terms, Uid, Uses, usualPermissions } from "../domain/Grant.ts"
 import { AccountPatternFromString } from "../domain/NamePattern.ts"
+import { Typed } from "./AccountArgument.ts"
 import { Lifetime } from "./Lifetime.ts"
 
 /** Several in one argument, with commas between them. A name with a comma in it is typed with `*` in its place. */
@@ -31,7 +32,7 @@ const repeated = <A>(flag: Flag.Flag<ReadonlyArray<A>>) =>
 export const allow = Flag.String("allow").pipe(
   Flag.withDescription("Accounts: github, github:work, github:* or *; with commas between them, or again for more"),
   Flag.withMetavar("ACCOUNTS"),
-  Flag.withSchema(listOf(AccountPatternFromString)),
+  Flag.withSchema(listOf(Typed.pipe(Schema.decodeTo(AccountPatternFromString)))),
   repeated,
 )
 

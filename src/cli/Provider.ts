@@ -82,6 +82,7 @@ const add = Command.make(
       Flag.withSchema(SecureUrl),
       Flag.atLeast(0),
     ),
+    resource: url("resource", "What its tokens are for, like https://mcp.example/mcp (RFC 8707)"),
     publicFields: Flag.String("public-field").pipe(
       Flag.withDescription(
         "A field of token responses that may leave the host, instead of account_id and resource_url; repeat for more",
@@ -92,6 +93,7 @@ const add = Command.make(
   Effect.fn("provider.add")(function* (input) {
     yield* here
     const definitions = yield* ProviderDefinitions
+    const name = Account.canonicalName(input.name)
     const scopes = input.scopes.flatMap((scopes) => scopes.split(/[ ,]+/)).filter((scope) => scope !== "")
     const flows = input.flows.map((name) => flowNames[name])
     const endpoints = {
@@ -110,12 +112,13 @@ const add = Command.make(
       ...(Array.isReadonlyArrayNonEmpty(flows) && { flows }),
       ...(scopes.length > 0 && { scopes }),
       ...(input.redirectUris.length > 0 && { redirectUris: input.redirectUris }),
+      ...(Option.isSome(input.resource) && { resource: input.resource.value }),
       ...(input.publicFields.length > 0 && { publicFields: input.publicFields }),
     }
-    const isOwn = !definitions.some(({ name }) => name === (typed.extends ?? input.name))
+    const isOwn = !definitions.some((known) => known.name === (typed.extends ?? name))
     // Where nothing is known of it, no scope is asked for unless it is said.
     const said = isOwn ? { scopes: [], ...typed } : typed
-    const combined = whole(input.name, said, definitions)
+    const combined = whole(name, said, definitions)
     if (Option.isNone(combined)) {
       return yield* refused("What --extends names is not known. See what is with: tokenkeep provider list --all")
     }
@@ -129,10 +132,10 @@ const add = Command.make(
     const providers = yield* Providers
     const known = yield* providers.list
     const { configFile } = yield* BrokerConfig
-    yield* providers.set(input.name, said)
-    const done = known.includes(input.name) ? "Replaced" : "Added"
+    yield* providers.set(name, said)
+    const done = known.includes(name) ? "Replaced" : "Added"
     yield* Console.error(
-      `${done} ${printable(input.name)} in ${configFile}. Log in with: ${loginCommand(Account.make(input.name))}`,
+      `${done} ${printable(name)} in ${configFile}. Log in with: ${loginCommand(Account.make(name))}`,
     )
   }),
 ).pipe(
@@ -194,8 +197,9 @@ const flagOf: { readonly [field: string]: string } = {
 const remove = Command.make(
   "remove",
   { name: Argument.String("name").pipe(Argument.withDescription("What the provider is called")) },
-  Effect.fn("provider.remove")(function* ({ name }) {
+  Effect.fn("provider.remove")(function* (input) {
     yield* here
+    const name = Account.canonicalName(input.name)
     const providers = yield* Providers
     yield* providers.remove(name)
     yield* Console.error(`Removed ${printable(name)}. Its logins stay, but are not refreshed; see: tokenkeep status`)

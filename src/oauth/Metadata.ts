@@ -68,6 +68,7 @@ const misconfigured = (provider: Provider, what: string) =>
 const fromRecord = (provider: Provider, endpoints: NonNullable<Provider["endpoints"]>): oauth.AuthorizationServer => ({
   issuer: provider.issuer ?? new URL(endpoints.token).origin,
   token_endpoint: endpoints.token,
+  ...(provider.issuerInAnswer === true && { authorization_response_iss_parameter_supported: true }),
   ...(endpoints.authorization !== undefined && { authorization_endpoint: endpoints.authorization }),
   ...(endpoints.deviceAuthorization !== undefined && { device_authorization_endpoint: endpoints.deviceAuthorization }),
   ...(endpoints.revocation !== undefined && { revocation_endpoint: endpoints.revocation }),

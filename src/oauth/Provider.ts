@@ -1,11 +1,11 @@
 /**
  * A provider ready to be spoken to, and what is known of one before anybody configures it.
  */
-import type { Option } from "effect"
-import { type Redacted } from "effect"
+import type { Effect, Option, Redacted } from "effect"
 import type { Granter } from "../domain/AccountRecord.ts"
 import type { Extras, PublicToken } from "../domain/Token.ts"
 import type { Dialect } from "./Dialect.ts"
+import type { Guard } from "./Guard.ts"
 import type { ProviderRecord } from "./ProviderRecord.ts"
 
 /** A provider ready to be spoken to. */
@@ -13,6 +13,10 @@ export interface Provider extends ProviderRecord {
   readonly name: string
   readonly secret: Option.Option<Redacted.Redacted>
   readonly dialect?: Dialect
+  /** Where its endpoints may be, if it is a server that told them itself. */
+  readonly guard?: Guard
+  /** What to do when it does not know our client any more. */
+  readonly whenClientRefused?: Effect.Effect<void>
 }
 
 /** Who gives what such a provider grants; `tokenEndpoint` is where that was, once it is known. */

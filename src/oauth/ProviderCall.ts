@@ -41,7 +41,7 @@ export const make = (fetch: ProviderFetch["Service"], provider: Provider) => {
     const url = SecureUrl.parse(request.url)
     if (Option.isNone(url)) return yield* misconfigured("one of its endpoints is not an https URL")
     const answer = yield* fetch
-      .send(url.value.href, initOf(request))
+      .send(url.value.href, initOf(request), provider.guard)
       .pipe(Effect.mapError(({ what }) => ProviderFailure.transient(provider.name, what)))
     const headers = Object.fromEntries(answer.headers)
     return {
@@ -88,6 +88,7 @@ export const make = (fetch: ProviderFetch["Service"], provider: Provider) => {
     const code = hasToken(answer.body) ? Option.none() : codeIn(answer.body)
     const isSuccess = answer.status >= 200 && answer.status < 300
     if (isSuccess && Option.isNone(code)) return { _tag: "Success", body }
+    if (isOfClient(answer.status, code)) yield* provider.whenClientRefused ?? Effect.void
     const wait = retryAfter(new Headers(answer.headers), yield* DateTime.now)
     // Vendors have answered 200 with an error in the body.
     const means = meaningOf(provider.errors ?? [], last, { status: isSuccess ? 400 : answer.status, code, wait })
@@ -100,6 +101,11 @@ export const failureOf = (provider: Provider, means: DeviceWord | Reason): Provi
   typeof means === "string"
     ? ProviderFailure.transient(provider.name, "malformed-answer")
     : new ProviderFailure({ provider: provider.name, reason: means })
+
+/** RFC 6749 section 5.2: the client is not known, or may not do this. */
+const isOfClient = (status: number, code: Option.Option<string>): boolean =>
+  (status === 400 || status === 401) &&
+  Option.exists(code, (code) => code === "invalid_client" || code === "unauthorized_client")
 
 const isPassing = ({ reason }: ProviderFailure): boolean => reason._tag === "Transient"
 

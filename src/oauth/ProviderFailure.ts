@@ -18,7 +18,14 @@ export type Reason = Data.TaggedEnum<{
   readonly RateLimited: { readonly retryAfter: Option.Option<Duration.Duration> }
   /** No answer, an answer that makes no sense, or the provider's own trouble: worth another try. */
   readonly Transient: {
-    readonly what: "unreachable" | "connection-lost" | "timeout" | "gateway" | "server-error" | "malformed-answer"
+    readonly what:
+      | "unreachable"
+      | "not-public"
+      | "connection-lost"
+      | "timeout"
+      | "gateway"
+      | "server-error"
+      | "malformed-answer"
   }
   /** Nothing of the kind lives at this address. */
   readonly EndpointMoved: { readonly status: number }
@@ -40,6 +47,7 @@ const describe = Match.type<Reason>().pipe(
     Transient: ({ what }) =>
       ({
         unreachable: "could not be reached; check the network, and the address in its record",
+        "not-public": "has an endpoint that is not public, so nothing was sent there",
         "connection-lost": "closed the connection without an answer",
         timeout: "did not answer in time",
         gateway: "was not reached by its own gateway; whether it acted on the request is not known",
@@ -54,7 +62,10 @@ const describe = Match.type<Reason>().pipe(
 
 /** Whether a request may have been acted upon although no answer came that can be understood. */
 export const isAnswerLost = (reason: Reason): boolean =>
-  reason._tag === "Transient" && reason.what !== "unreachable" && reason.what !== "server-error"
+  reason._tag === "Transient" &&
+  reason.what !== "unreachable" &&
+  reason.what !== "not-public" &&
+  reason.what !== "server-error"
 
 /** A provider did not do what it was asked to. */
 export class ProviderFailure extends Data.TaggedError("ProviderFailure")<{

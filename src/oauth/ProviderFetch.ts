@@ -5,7 +5,9 @@
  */
 import { Context, Data, Effect, Layer, Option, Redacted, Result, Schema } from "effect"
 import { version } from "../version.ts"
+import { type Guard, reachOf } from "./Guard.ts"
 import { isJsonObject, type JsonObject } from "./JsonObject.ts"
+import { PublicFetch } from "./PublicFetch.ts"
 
 /**
  * An answer, read whole. `json` is the body, if it is a JSON object, or a form as GitHub's token endpoint writes it; there
@@ -19,7 +21,7 @@ export interface Answer {
 
 /** No answer came, or one that broke a limit. */
 export class FetchFailure extends Data.TaggedError("FetchFailure")<{
-  readonly what: "unreachable" | "connection-lost" | "timeout" | "malformed-answer"
+  readonly what: "unreachable" | "not-public" | "connection-lost" | "timeout" | "malformed-answer"
 }> {}
 
 /** Well above any token response or metadata document; a provider cannot make us hold more. */
@@ -43,24 +45,36 @@ export const Fetch = Context.Reference<typeof globalThis.fetch>("effect/http/Fet
 export class ProviderFetch extends Context.Service<
   ProviderFetch,
   {
-    readonly send: (url: string, init: RequestInit) => Effect.Effect<Answer, FetchFailure>
+    /** What a server has led us to is sent to within a guard. */
+    readonly send: (url: string, init: RequestInit, guard?: Guard) => Effect.Effect<Answer, FetchFailure>
   }
 >()("tokenkeep/oauth/ProviderFetch") {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {
-      const fetch = yield* Fetch
+      const anywhere = yield* Fetch
+      const inPublic = yield* PublicFetch
+
+      const fetchFor = (url: string, guard: Guard | undefined) =>
+        guard === undefined
+          ? Effect.succeed(anywhere)
+          : Option.match(reachOf(url, guard), {
+              onNone: () => Effect.fail(new FetchFailure({ what: "not-public" })),
+              onSome: (reach) => Effect.succeed(reach === "public" ? inPublic : anywhere),
+            })
+
       return ProviderFetch.of({
         send: Effect.fn("ProviderFetch.send")(
-          (url, init) =>
+          (url, init, guard) =>
             Effect.acquireUseRelease(
               Effect.sync(() => new AbortController()),
               Effect.fnUntraced(function* ({ signal }) {
+                const fetch = yield* fetchFor(url, guard)
                 const headers = new Headers(init.headers)
                 if (!headers.has("user-agent")) headers.set("user-agent", `tokenkeep/${version}`)
                 const response = yield* Effect.tryPromise({
                   try: () => fetch(url, { ...init, headers, redirect: "manual", signal }),
-                  catch: (error) => new FetchFailure({ what: wasNeverSent(error) ? "unreachable" : "connection-lost" }),
+                  catch: (error) => new FetchFailure({ what: whatOf(error) }),
                 })
                 const text = yield* readBody(response)
                 return {
@@ -90,8 +104,11 @@ const neverSent =
 
 const decodeCause = Schema.decodeUnknownOption(Schema.Struct({ cause: Schema.Struct({ code: Schema.String }) }))
 
-const wasNeverSent = (error: unknown): boolean =>
-  Option.exists(decodeCause(error), ({ cause }) => neverSent.test(cause.code))
+const whatOf = (error: unknown) => {
+  const { cause } = Option.getOrElse(decodeCause(error), () => ({ cause: { code: "" } }))
+  if (cause.code === "ERR_NOT_PUBLIC") return "not-public"
+  return neverSent.test(cause.code) ? "unreachable" : "connection-lost"
+}
 
 const isForm = ({ headers }: Response): boolean =>
   /^application\/x-www-form-urlencoded\b/i.test(headers.get("content-type") ?? "")

@@ -170,6 +170,8 @@ export const ProviderRecord = Schema.Struct({
   ),
   /** What the authorization request says besides what the flow asks for. */
   authorizationParameters: Schema.optionalKey(Parameters),
+  /** Whether what comes back from an authorization must name the issuer (RFC 9207 section 3). Needs no saying with metadata. */
+  issuerInAnswer: Schema.optionalKey(Schema.Boolean),
   /** What the token is for (RFC 8707): said in every request for one. */
   resource: Schema.optionalKey(SecureUrl),
   /** Of the authorization code flows. Default: `S256`. */

@@ -12,6 +12,9 @@ const name = fc
   .oneof(
     fc.string({ unit: "binary", minLength: 1, maxLength: 200 }),
     fc
+      .array(fc.constantFrom("https://", "http://", "#", "x", "/", ":", "%", "default"), { minLength: 1 })
+      .map((parts) => parts.join("")),
+    fc
       .array(fc.constantFrom(":", "%", "%25", "%3A", "%3a", "2", "5", "3", "A", "default"), { minLength: 1 })
       .map((parts) => parts.join("")),
   )
@@ -23,7 +26,12 @@ describe("AccountKey", () => {
     ["github", "work", "github:work"],
     ["github", "a:b", "github:a:b"],
     ["github", "50%3A", "github:50%3A"],
-    ["https://x", "work", "https%3A//x:work"],
+    ["https://x", "work", "https://x#work"],
+    ["https://x/a:b%20c", "default", "https://x/a:b%20c"],
+    ["http://127.0.0.1:8080/mcp", "a#b:c", "http://127.0.0.1:8080/mcp#a#b:c"],
+    ["https://x#y", "work", "https%3A//x#y:work"],
+    ["https%3A//x", "default", "https%253A//x"],
+    ["ftp://x", "work", "ftp%3A//x:work"],
     ["50%", "default", "50%25"],
     ["%3A", "default", "%253A"],
   ] as const) {
@@ -43,6 +51,20 @@ describe("AccountKey", () => {
       }),
     )
   })
+
+  for (const [typed, name] of [
+    ["https://MCP.example", "https://mcp.example/"],
+    ["HTTPS://mcp.example:443/mcp#frag", "https://mcp.example/mcp"],
+    ["https://mcp.example/mcp/", "https://mcp.example/mcp/"],
+    ["https://mcp.example/a b?x=1", "https://mcp.example/a%20b?x=1"],
+    ["https://", "https://"],
+    ["github", "github"],
+  ] as const) {
+    it(`calls ${typed} ${name}`, () => {
+      assert.strictEqual(Account.canonicalName(typed), name)
+      assert.strictEqual(Account.canonicalName(name), name)
+    })
+  }
 
   it("means the default bucket when none is named, or when it is named", () => {
     assert.strictEqual(Account.make("github").bucket, "default")

@@ -5,7 +5,7 @@
 import { generateKeyPairSync } from "node:crypto"
 import { createServer, type IncomingMessage, type Server } from "node:http"
 import { Effect, type Scope } from "effect"
-import { Provider } from "oidc-provider"
+import { errors, Provider } from "oidc-provider"
 
 export interface Options {
   readonly accessTokenSeconds?: number
@@ -14,6 +14,8 @@ export interface Options {
   readonly clientSecret?: string
   /** How long the token endpoint takes to answer a refresh, in milliseconds. */
   readonly tokenEndpointDelay?: number
+  /** Lets clients register themselves, and gives tokens for these resources only. */
+  readonly resources?: (resource: string) => boolean
   /** 0: any free port. */
   readonly port?: number
 }
@@ -25,6 +27,14 @@ export interface AuthorizationServer {
   readonly calls: { readonly [grantType: string]: number }
   /** Every refresh token that was ever issued. */
   readonly refreshTokens: ReadonlySet<string>
+  /** What the token endpoint was asked for, in its order. */
+  readonly resources: ReadonlyArray<string>
+  /** The clients that have registered themselves. */
+  readonly registered: ReadonlyArray<string>
+  /** What an access token is for. */
+  readonly audienceOf: (token: string) => Promise<unknown>
+  /** Forgets a client. */
+  readonly forget: (clientId: string) => Promise<void>
 }
 
 const clientId = "tokenkeep-test"
@@ -59,6 +69,9 @@ export const start = (options: Options = {}): Effect.Effect<AuthorizationServer,
     const issuer = `http://127.0.0.1:${portOf(server)}`
     const calls: Record<string, number> = {}
     const refreshTokens = new Set<string>()
+    const resources: Array<string> = []
+    const registered: Array<string> = []
+    const isKnown = options.resources
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 })
 
     const provider = new Provider(issuer, {
@@ -80,7 +93,19 @@ export const start = (options: Options = {}): Effect.Effect<AuthorizationServer,
         devInteractions: { enabled: true },
         deviceFlow: { enabled: true, mask: "****-****" },
         revocation: { enabled: true },
+        ...(isKnown !== undefined && {
+          registration: { enabled: true },
+          resourceIndicators: {
+            enabled: true,
+            getResourceServerInfo: (_: unknown, resource: string) => {
+              if (!isKnown(resource)) throw new errors.InvalidTarget()
+              return { scope: "mcp:read", audience: resource, accessTokenFormat: "opaque" as const }
+            },
+            useGrantedResource: () => false,
+          },
+        }),
       },
+      scopes: ["openid", "offline_access", ...(isKnown === undefined ? [] : ["mcp:read"])],
       rotateRefreshToken: true,
       ttl: {
         AccessToken: options.accessTokenSeconds ?? 3600,
@@ -94,7 +119,10 @@ export const start = (options: Options = {}): Effect.Effect<AuthorizationServer,
     })
     provider.use(async (context, next) => {
       await next()
+      if (context.path === "/reg" && context.status === 201)
+        registered.push(String(Reflect.get(Object(context.body), "client_id")))
       if (context.path !== "/token") return
+      resources.push(String(context.oidc?.params?.["resource"] ?? "none"))
       const grantType = String(context.oidc?.params?.["grant_type"] ?? "none")
       calls[grantType] = (calls[grantType] ?? 0) + 1
       if (options.tokenEndpointDelay !== undefined && grantType === "refresh_token") {
@@ -112,5 +140,15 @@ export const start = (options: Options = {}): Effect.Effect<AuthorizationServer,
     })
     const callback = provider.callback()
     server.on("request", (request: IncomingMessage, response) => void callback(request, response))
-    return { issuer, clientId, calls, refreshTokens }
+    return {
+      issuer,
+      clientId,
+      calls,
+      refreshTokens,
+      resources,
+      registered,
+      audienceOf: async (token) => (await provider.AccessToken.find(token))?.aud,
+      // It is there, and only its types do not know of it.
+      forget: (id) => Reflect.get(provider.Client, "adapter").destroy(id),
+    }
   })

@@ -202,8 +202,12 @@ const record: ProviderRecord = {
   publicFields: [],
 }
 
+const providerOf = (name: string) => Effect.succeed({ ...record, name, secret: Option.none() })
+
 const providers = Layer.mock(Providers, {
-  get: (name) => Effect.succeed({ ...record, name, secret: Option.none() }),
+  get: providerOf,
+  prepare: providerOf,
+  settle: () => Effect.void,
   record: () => Effect.succeed(record),
   glance: () => Option.some(record),
 })

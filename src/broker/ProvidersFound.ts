@@ -1,0 +1,194 @@
+/**
+ * {@link Providers} of the configuration, and those that are named by their address and tell themselves where to log in,
+ * as MCP servers do.
+ *
+ * They are asked when somebody logs in, and never after: what they said then is remembered when the login has come to its
+ * end, and a refresh token goes there and nowhere else.
+ */
+import { DateTime, Duration, Effect, Layer, Option, Semaphore } from "effect"
+import * as Account from "../domain/AccountKey.ts"
+import type { Granter } from "../domain/AccountRecord.ts"
+import { FlowInitiationFailed, type ProviderNotConfigured } from "../domain/Errors.ts"
+import type { Peer } from "../domain/Peer.ts"
+import { printable } from "../domain/RemoteText.ts"
+import type { FlowType } from "../domain/Session.ts"
+import * as ClientRegistration from "../oauth/ClientRegistration.ts"
+import type { Guard } from "../oauth/Guard.ts"
+import * as ProtectedResource from "../oauth/ProtectedResource.ts"
+import { granterOf, type Provider } from "../oauth/Provider.ts"
+import { ProviderFetch } from "../oauth/ProviderFetch.ts"
+import type { ErrorRule, ProviderRecord } from "../oauth/ProviderRecord.ts"
+import * as ClientsFile from "./ClientsFile.ts"
+import { CurrentPeer } from "./CurrentPeer.ts"
+import { Providers } from "./Providers.ts"
+import * as ProvidersFile from "./ProvidersFile.ts"
+
+/** Whoever asks over a socket gives up after 30 s. */
+const patience = Duration.seconds(25)
+
+/** Logins in progress at such servers; of older ones it is not remembered where they were begun. */
+const mostPrepared = 256
+
+/** What sandboxes have us ask at a time, all of them together: others must not be flooded in our name. */
+const mostForSandboxes = 4
+
+/** The person who runs the host types into its own program, or into one that connects to its own socket. */
+const isHostsOwn = (peer: Peer): boolean => peer._tag === "InProcess" || peer.grant === "host"
+
+const keyOf = (name: string, { clientId, server }: Granter): string => [name, server, clientId].join("\n")
+
+export const layerNoDeps = Layer.effect(
+  Providers,
+  Effect.gen(function* () {
+    const configured = yield* Providers
+    const clients = yield* ClientsFile.make
+    const fetch = yield* ProviderFetch
+    const forSandboxes = yield* Semaphore.make(mostForSandboxes)
+
+    /** What was found for logins in progress, by who is to give the token. */
+    const prepared = new Map<string, ClientsFile.Found>()
+
+    const providerOf = ({ client, isTyped, name, record }: ClientsFile.Found): Provider => ({
+      ...record,
+      name,
+      secret: Option.fromUndefinedOr(client.clientSecret),
+      guard: guardOf(name, isTyped),
+      // The next login registers anew.
+      whenClientRefused: clients
+        .removeClient(record.issuer ?? "", client.clientId)
+        .pipe(Effect.catch((error) => Effect.logWarning(error.message))),
+    })
+
+    const foundAs = Effect.fnUntraced(function* (name: string, unknown: ProviderNotConfigured) {
+      const found = isUnknown(name, unknown) ? yield* clients.found(name) : Option.none()
+      return Option.isSome(found) ? found.value : yield* unknown
+    })
+
+    const clientFor = Effect.fnUntraced(function* (name: string, server: ProtectedResource.NamedServer, guard: Guard) {
+      const known = yield* clients.client(server.issuer)
+      const now = yield* DateTime.now
+      if (Option.exists(known, (client) => ClientRegistration.isGoodFor(client, server.scopes, now))) return known
+      const before = Option.match(known, { onNone: () => [], onSome: ({ scopes }) => scopes })
+      const scopes = [...new Set([...server.scopes, ...before])]
+      const client = yield* ClientRegistration.register(fetch, name, { ...server, scopes }, guard)
+      // Before it is used: what is registered and not written down is of no use to anybody, and no harm.
+      yield* clients.setClient(server.issuer, name, client)
+      return Option.some(client)
+    })
+
+    const find = Effect.fnUntraced(function* (name: string, isTyped: boolean) {
+      const guard = guardOf(name, isTyped)
+      const server = yield* ProtectedResource.discover(fetch, name, guard)
+      const client = Option.getOrThrow(yield* clientFor(name, server, guard))
+      return { name, isTyped, client, record: recordOf(name, server, client) } satisfies ClientsFile.Found
+    })
+
+    const prepare = Effect.fn("Providers.prepare")(function* (name: string) {
+      const canonical = Account.canonicalName(name)
+      if (canonical !== name) {
+        return yield* FlowInitiationFailed.make({ detail: `This server is called ${printable(canonical)} here.` })
+      }
+      const before = yield* clients.found(name)
+      const isOurs = isHostsOwn(yield* CurrentPeer)
+      const finding = find(name, isOurs || Option.exists(before, (found) => found.isTyped))
+      const found = yield* (isOurs ? finding : forSandboxes.withPermit(finding)).pipe(
+        Effect.timeoutOrElse({
+          duration: patience,
+          orElse: () =>
+            Effect.fail(
+              new ProtectedResource.DiscoveryFailed({ resource: name, what: "it takes too long to find out where" }),
+            ),
+        }),
+        Effect.catchTag("DiscoveryFailed", ({ message }) =>
+          Effect.fail(FlowInitiationFailed.make({ detail: message })),
+        ),
+      )
+      const [oldest] = prepared.keys()
+      if (prepared.size >= mostPrepared && oldest !== undefined) prepared.delete(oldest)
+      prepared.set(keyOf(name, granterOf(found.record)), found)
+      return providerOf(found)
+    })
+
+    const orAsk = Effect.fnUntraced(function* (name: string, unknown: ProviderNotConfigured) {
+      if (!isUnknown(name, unknown)) return yield* unknown
+      return yield* prepare(name)
+    })
+
+    const orForget = Effect.fnUntraced(function* (name: string, unknown: ProviderNotConfigured) {
+      if (!isUnknown(name, unknown) || !(yield* clients.forget(name))) return yield* unknown
+    })
+
+    return Providers.of({
+      ...configured,
+      get: (name) =>
+        Effect.catchTag(configured.get(name), "ProviderNotConfigured", (unknown) =>
+          Effect.map(foundAs(name, unknown), providerOf),
+        ),
+      record: (name) =>
+        Effect.catchTag(configured.record(name), "ProviderNotConfigured", (unknown) =>
+          Effect.map(foundAs(name, unknown), ({ record }) => record),
+        ),
+      prepare: (name) =>
+        Effect.catchTag(configured.prepare(name), "ProviderNotConfigured", (unknown) => orAsk(name, unknown)),
+      settle: Effect.fn("Providers.settle")(function* (name, granter) {
+        const found = prepared.get(keyOf(name, granter))
+        if (found !== undefined) yield* clients.setFound(found)
+      }),
+      list: Effect.zipWith(configured.list, clients.names, (names, found) => [...new Set([...names, ...found])]),
+      remove: (name) =>
+        Effect.catchTag(configured.remove(name), "ProviderNotConfigured", (unknown) => orForget(name, unknown)),
+    })
+  }),
+)
+
+export const layer = layerNoDeps.pipe(Layer.provide(ProvidersFile.layer), Layer.provide(ProviderFetch.layer))
+
+/** Of what is known, and only lacks something, the configuration has to say more. */
+const isUnknown = (name: string, { missing }: ProviderNotConfigured): boolean =>
+  Account.isAddress(name) && missing === undefined
+
+const guardOf = (name: string, isTyped: boolean): Guard => (isTyped ? { typed: name } : {})
+
+/** RFC 6749 section 5.2: a client that is not known any more takes its tokens with it. */
+const refusedClients: ReadonlyArray<ErrorRule> = [400, 401].flatMap((status) =>
+  ["invalid_client", "unauthorized_client"].map((code): ErrorRule => ({
+    calls: ["refresh"],
+    status,
+    code,
+    means: "relogin",
+  })),
+)
+
+/** A device code first asks for a flow that may be switched off; to carry an answer over by hand is the last resort. */
+const flowsOf = (hasDeviceCode: boolean): readonly [FlowType, ...Array<FlowType>] =>
+  hasDeviceCode ? ["browser_redirect", "device_code", "pkce_redirect"] : ["browser_redirect", "pkce_redirect"]
+
+const recordOf = (
+  name: string,
+  { issuer, metadata, resource, scopes }: ProtectedResource.NamedServer,
+  client: ClientRegistration.Client,
+): ProviderRecord => {
+  const device = metadata.device_authorization_endpoint
+  const revocation = metadata.revocation_endpoint
+  const asks = scopes.length === 0 ? "no particular scope" : scopes.join(" ")
+  return {
+    issuer,
+    endpoints: {
+      authorization: metadata.authorization_endpoint,
+      token: new URL(metadata.token_endpoint).href,
+      ...(device !== undefined && { deviceAuthorization: device }),
+      ...(revocation !== undefined && { revocation }),
+    },
+    clientId: client.clientId,
+    ...(client.authentication !== undefined && { clientAuthentication: client.authentication }),
+    ...(metadata.authorization_response_iss_parameter_supported === true && { issuerInAnswer: true }),
+    scopes,
+    flows: flowsOf(device !== undefined),
+    redirectUris: ClientRegistration.redirectUris,
+    publicFields: [],
+    resource,
+    api: { baseUrl: name },
+    errors: refusedClients,
+    notice: printable(`${new URL(name).host} has its logins at ${new URL(issuer).host}, and asks there for: ${asks}`),
+  }
+}
