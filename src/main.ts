@@ -9,52 +9,23 @@ import { CliOutput, Command } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { LoginsLost } from "./broker/Accounts.ts"
 import { ProviderDefinitions } from "./broker/ProviderDefinitions.ts"
-import { approve } from "./cli/Approve.ts"
-import { audit } from "./cli/Audit.ts"
-import { events } from "./cli/Events.ts"
-import { exec } from "./cli/Exec.ts"
+import * as Commands from "./cli/Commands.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as FailureWords from "./cli/FailureWords.ts"
-import { importing } from "./cli/Import.ts"
 import * as Services from "./cli/Services.ts"
-import { key } from "./cli/Key.ts"
-import { grant } from "./cli/Grant.ts"
-import { login } from "./cli/Login.ts"
-import { logout } from "./cli/Logout.ts"
 import * as PluginCommands from "./cli/PluginCommands.ts"
 import * as PluginLoading from "./cli/PluginLoading.ts"
-import { provider } from "./cli/Provider.ts"
-import { serve } from "./cli/Serve.ts"
-import { status } from "./cli/Status.ts"
-import { token } from "./cli/Token.ts"
 import { version } from "./version.ts"
-
-const own = [
-  login.pipe(Command.provide(Services.either)),
-  token.pipe(Command.provide(Services.either)),
-  status.pipe(Command.provide(Services.either)),
-  logout.pipe(Command.provide(Services.either)),
-  serve.pipe(Command.provide(Services.local)),
-  exec,
-  provider.pipe(Command.provide(Services.local)),
-  key,
-  importing,
-  grant.pipe(Command.provide(Services.places)),
-  approve.pipe(Command.provide(Services.places)),
-  audit.pipe(Command.provide(Services.places)),
-  events.pipe(Command.provide(Services.places)),
-] as const
-
-const names = own.map(({ name }) => name)
 
 /** What is typed, run with the plugins that the configuration lists. */
 const tokenkeep = Effect.gen(function* () {
-  const { plugins, refused } = yield* PluginLoading.load(names).pipe(
+  const { plugins, refused } = yield* PluginLoading.load(Commands.names).pipe(
     Effect.provide([Services.places, SecureRandom.layerWebCrypto]),
     // Whatever needs the configuration, or the environment, says what is wrong with it.
     Effect.orElseSucceed(() => PluginLoading.none),
   )
   yield* Effect.forEach(refused, ({ message }) => Console.error(`tokenkeep: ${message}`), { discard: true })
+  const own = yield* Commands.forArguments(process.argv.slice(2))
   const root = Command.make("tokenkeep").pipe(
     Command.withDescription("Keeps OAuth refresh tokens on the host and hands out only what a sandbox needs"),
     Command.withSubcommands([...own, ...PluginCommands.mount(plugins)]),

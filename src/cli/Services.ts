@@ -1,12 +1,10 @@
 /**
  * What commands run on: the host's own store, or, where `TOKENKEEP_SOCKET` says so, a host at the other end of a socket.
+ * Whichever it is, the other one is not loaded.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Option } from "effect"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
-import * as EventCommand from "../broker/EventCommand.ts"
-import * as BrokerHost from "../broker/BrokerHost.ts"
-import { Adoptions } from "../import/Adoptions.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
 import * as BrokerClientEnv from "../client/BrokerClientEnv.ts"
 import { LoginStatus } from "./LoginStatus.ts"
@@ -15,10 +13,16 @@ import * as ProcessHygiene from "./ProcessHygiene.ts"
 /** Where things are kept on the host, and no broker. */
 export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices.layer))
 
+const host = Effect.promise(() => import("./Host.ts"))
+
 /** The broker with the refresh tokens, and everything under it. */
-export const local = BrokerHost.layer.pipe(
-  Layer.provideMerge(EventCommand.layer),
-  Layer.provide(Adoptions.layerFeeding),
+export const local = Layer.unwrap(Effect.map(host, ({ layer }) => layer)).pipe(
+  Layer.provideMerge(places),
+  Layer.provide(ProcessHygiene.layer),
+)
+
+/** As {@link local}, with what `status` needs. */
+const localWithStatus = Layer.unwrap(Effect.map(host, ({ layerWithStatus }) => layerWithStatus)).pipe(
   Layer.provideMerge(places),
   Layer.provide(ProcessHygiene.layer),
 )
@@ -27,7 +31,7 @@ export const local = BrokerHost.layer.pipe(
 export const either = Layer.unwrap(
   Effect.map(BrokerClientEnv.host, (host) =>
     Option.match(host, {
-      onNone: () => LoginStatus.layerHost.pipe(Layer.provideMerge(local)),
+      onNone: () => localWithStatus,
       onSome: (options) => LoginStatus.layerClient.pipe(Layer.provideMerge(BrokerClient.layer(options))),
     }),
   ),

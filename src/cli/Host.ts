@@ -1,0 +1,17 @@
+/**
+ * The broker with the refresh tokens, and what goes with it on the command line: the configured command that is told of
+ * events, and the tools whose logins were adopted.
+ */
+import { Layer } from "effect"
+import * as BrokerHost from "../broker/BrokerHost.ts"
+import * as EventCommand from "../broker/EventCommand.ts"
+import { Adoptions } from "../import/Adoptions.ts"
+import { LoginStatus } from "./LoginStatus.ts"
+
+export const layer = BrokerHost.layer.pipe(
+  Layer.provideMerge(EventCommand.layer),
+  Layer.provide(Adoptions.layerFeeding),
+)
+
+/** As {@link layer}, and how its logins are. */
+export const layerWithStatus = LoginStatus.layerHost.pipe(Layer.provideMerge(layer))
