@@ -4,9 +4,11 @@
 import { Console, Data, DateTime, Effect, Option, Redacted, Schedule, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Broker, type CallError, type InitiatedLogin } from "../broker/Broker.ts"
+import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
 import * as Account from "../domain/AccountKey.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
-import { SessionExpired } from "../domain/Errors.ts"
+import { type ProviderNotConfigured, SessionExpired } from "../domain/Errors.ts"
+import { loginCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
 import type { FlowType } from "../domain/Session.ts"
 import type { PublicToken } from "../domain/Token.ts"
@@ -14,6 +16,7 @@ import * as SecureUrl from "../oauth/SecureUrl.ts"
 import { account } from "./AccountArgument.ts"
 import { flowNames } from "./FlowName.ts"
 import * as Browser from "./Browser.ts"
+import { nearestTo } from "./NearestName.ts"
 import { inWords } from "./TimeLeft.ts"
 import { UsageError } from "./UsageError.ts"
 
@@ -34,7 +37,11 @@ export const login = Command.make(
     const broker = yield* Broker
     const account = yield* Option.match(input.account, { onNone: () => onlyProvider, onSome: Effect.succeed })
     const flow = Option.map(input.flow, (name): FlowType => flowNames[name])
-    const begun = yield* broker.initiate(account, Option.isSome(flow) ? { flow: flow.value } : {})
+    const begun = yield* Effect.catchTag(
+      broker.initiate(account, Option.isSome(flow) ? { flow: flow.value } : {}),
+      "ProviderNotConfigured",
+      orNearest(account),
+    )
     if (Option.isSome(begun.notice)) yield* Console.error(`Note: ${begun.notice.value}`)
     const token = yield* finish(begun, input.noBrowser).pipe(
       Effect.onInterrupt(() =>
@@ -64,6 +71,22 @@ const onlyProvider: Effect.Effect<AccountKey, UsageError | CallError, Broker> = 
   }
   return Account.make(only)
 })
+
+/** No provider is called that, and another nearly is. */
+class ProviderMistyped extends Data.TaggedError("ProviderMistyped")<{ readonly message: string }> {}
+
+const orNearest = ({ bucket }: AccountKey) =>
+  Effect.fnUntraced(function* (unknown: ProviderNotConfigured) {
+    if (unknown.missing !== undefined) return yield* unknown
+    const broker = yield* Broker
+    const configured = yield* Effect.orElseSucceed(broker.listProviders, () => [])
+    const known = (yield* ProviderDefinitions).map(({ name }) => name)
+    const nearest = nearestTo(unknown.provider, [...configured, ...known])
+    if (nearest === undefined) return yield* unknown
+    return yield* new ProviderMistyped({
+      message: `${unknown.message}. If you meant ${printable(nearest)}, log in with: ${loginCommand(Account.make(nearest, bucket))}`,
+    })
+  })
 
 const validity = (token: PublicToken, now: DateTime.Utc): string =>
   token.expiresAt === undefined

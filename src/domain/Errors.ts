@@ -170,7 +170,7 @@ export class ProviderNotConfigured extends Schema.TaggedError<ProviderNotConfigu
     if (this.missing !== undefined) {
       return `The provider ${printable(this.provider)} is known, but not yet its ${this.missing.join(", ")}. Say so with: tokenkeep provider add`
     }
-    return `No provider is called ${printable(this.provider)}. See the configured ones with: tokenkeep provider list`
+    return `No provider is called ${printable(this.provider)}. See those that there are with: tokenkeep provider list --all`
   }
 }
 

@@ -56,7 +56,7 @@ const inOwnWords = (text: string, account: Account.AccountKey): ReadonlyArray<re
   [Errors.ConfigCorrupt.make({ path: text, provider: text }), /tokenkeep provider add/],
   [Errors.HostFailure.make({}), /in its log/],
   [Errors.PeerMismatch.make({ sessionId: text }), /Begin a login of your own/],
-  [Errors.ProviderNotConfigured.make({ provider: text }), /tokenkeep provider list/],
+  [Errors.ProviderNotConfigured.make({ provider: text }), /tokenkeep provider list --all/],
   [Errors.ProviderNotFound.make({ provider: text }), /tokenkeep provider add/],
   [Errors.RateLimited.make({ retryAfter: Duration.millis(1500) }), /try again in 2 s/],
   [Errors.LockBusy.make({ account, retryAfter: Duration.seconds(1) }), /try again in 1 s/],
