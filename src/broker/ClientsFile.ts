@@ -114,6 +114,8 @@ export const make = Effect.gen(function* () {
       clients.set(keyOf(issuer), { version: 1, issuer, address, client }),
     removeClient,
     found: found.get,
+    /** Where that is kept. */
+    fileOfFound: (address: string) => fileOf(resources, address),
     setFound: (content: Found) => found.set(content.name, { version: 1, ...content }),
     /** Forgets where the login of an address is, and what we are there. Returns whether anything of it was known. */
     forget: Effect.fnUntraced(function* (address: string) {

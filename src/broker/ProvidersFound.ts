@@ -5,7 +5,7 @@
  * They are asked when somebody logs in, and never after: what they said then is remembered when the login has come to its
  * end, and a refresh token goes there and nowhere else.
  */
-import { DateTime, Duration, Effect, Layer, Option, Semaphore } from "effect"
+import { DateTime, Duration, Effect, Layer, Option, Result, Semaphore } from "effect"
 import * as Account from "../domain/AccountKey.ts"
 import type { Granter } from "../domain/AccountRecord.ts"
 import { FlowInitiationFailed, type ProviderNotConfigured } from "../domain/Errors.ts"
@@ -18,8 +18,10 @@ import * as ProtectedResource from "../oauth/ProtectedResource.ts"
 import { granterOf, type Provider } from "../oauth/Provider.ts"
 import { ProviderFetch } from "../oauth/ProviderFetch.ts"
 import type { ErrorRule, ProviderRecord } from "../oauth/ProviderRecord.ts"
+import { BrokerConfig } from "./BrokerConfig.ts"
 import * as ClientsFile from "./ClientsFile.ts"
 import { CurrentPeer } from "./CurrentPeer.ts"
+import * as FileReading from "./FileReading.ts"
 import { Providers } from "./Providers.ts"
 import * as ProvidersFile from "./ProvidersFile.ts"
 
@@ -41,7 +43,9 @@ export const layerNoDeps = Layer.effect(
   Providers,
   Effect.gen(function* () {
     const configured = yield* Providers
+    const { configFile } = yield* BrokerConfig
     const clients = yield* ClientsFile.make
+    const files = yield* FileReading.make
     const fetch = yield* ProviderFetch
     const forSandboxes = yield* Semaphore.make(mostForSandboxes)
 
@@ -63,6 +67,36 @@ export const layerNoDeps = Layer.effect(
       const found = isUnknown(name, unknown) ? yield* clients.found(name) : Option.none()
       return Option.isSome(found) ? found.value : yield* unknown
     })
+
+    let lastConfig: FileReading.FileReading<unknown> | undefined
+    /** What was found, of those that this configuration says nothing of. */
+    const glanced = new Map<string, FileReading.FileReading<Option.Option<ClientsFile.Found>>>()
+
+    /** As `configured.record`, else as it was found; and remembers it for a glance. */
+    const recordAs = Effect.fnUntraced(function* (name: string) {
+      const own = yield* files.read(configFile, Effect.result(configured.record(name)))
+      if (Result.isSuccess(own.value)) return own.value.success
+      const unknown = own.value.failure
+      if (unknown._tag !== "ProviderNotConfigured" || !isUnknown(name, unknown)) return yield* unknown
+      const found = yield* files.read(yield* clients.fileOfFound(name), clients.found(name))
+      if (Option.isNone(found.value)) return yield* unknown
+      if (Option.isSome(own.reading) && Option.isSome(found.reading)) {
+        if (lastConfig === undefined || !files.isCurrent(lastConfig)) glanced.clear()
+        lastConfig = own.reading.value
+        glanced.set(name, found.reading.value)
+      }
+      return found.value.value.record
+    })
+
+    const glanceAtFound = (name: string) => {
+      const reading = glanced.get(name)
+      if (reading === undefined || lastConfig === undefined) return Option.none()
+      return files.isCurrent(lastConfig) && files.isCurrent(reading)
+        ? Option.map(reading.value, ({ record }) => record)
+        : Option.none()
+    }
+
+    const changed = Effect.sync(files.changed)
 
     const clientFor = Effect.fnUntraced(function* (name: string, server: ProtectedResource.NamedServer, guard: Guard) {
       const known = yield* clients.client(server.issuer)
@@ -124,19 +158,21 @@ export const layerNoDeps = Layer.effect(
         Effect.catchTag(configured.get(name), "ProviderNotConfigured", (unknown) =>
           Effect.map(foundAs(name, unknown), providerOf),
         ),
-      record: (name) =>
-        Effect.catchTag(configured.record(name), "ProviderNotConfigured", (unknown) =>
-          Effect.map(foundAs(name, unknown), ({ record }) => record),
-        ),
+      record: (name) => (Account.isAddress(name) ? recordAs(name) : configured.record(name)),
+      glance: (name) => Option.orElse(configured.glance(name), () => glanceAtFound(name)),
       prepare: (name) =>
         Effect.catchTag(configured.prepare(name), "ProviderNotConfigured", (unknown) => orAsk(name, unknown)),
       settle: Effect.fn("Providers.settle")(function* (name, granter) {
         const found = prepared.get(keyOf(name, granter))
-        if (found !== undefined) yield* clients.setFound(found)
+        if (found !== undefined) yield* Effect.tap(clients.setFound(found), changed)
       }),
       list: Effect.zipWith(configured.list, clients.names, (names, found) => [...new Set([...names, ...found])]),
+      set: (name, said) => Effect.tap(configured.set(name, said), changed),
       remove: (name) =>
-        Effect.catchTag(configured.remove(name), "ProviderNotConfigured", (unknown) => orForget(name, unknown)),
+        Effect.tap(
+          Effect.catchTag(configured.remove(name), "ProviderNotConfigured", (unknown) => orForget(name, unknown)),
+          changed,
+        ),
     })
   }),
 )

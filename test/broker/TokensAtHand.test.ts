@@ -1,4 +1,4 @@
-import { readdirSync, statSync, utimesSync } from "node:fs"
+import { existsSync, readdirSync, statSync, utimesSync } from "node:fs"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, FileSystem, Layer, Option, Redacted } from "effect"
@@ -6,6 +6,7 @@ import { Digest, SecureRandom } from "effect/crypto"
 import { Broker } from "../../src/broker/Broker.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
+import * as ClientsFile from "../../src/broker/ClientsFile.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import { TokensAtHand } from "../../src/broker/TokensAtHand.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
@@ -91,6 +92,51 @@ describe("a token at hand", () => {
       yield* (yield* Providers).set("github", provider)
       assert.isTrue(Option.isNone(atHand(anthropic)))
     }).pipe(Effect.provide(host)),
+  )
+
+  it.live("is one of a server that was found by its address too, until it is configured or found anew", () =>
+    Effect.gen(function* () {
+      const address = "https://mcp.example/mcp"
+      const account = Account.make(address)
+      const { accountsDirectory, clientsDirectory, configFile } = yield* BrokerConfig
+      const broker = yield* Broker
+      const atHand = yield* TokensAtHand
+      const providers = yield* Providers
+      const clients = yield* ClientsFile.make
+      const found = (publicFields: ReadonlyArray<string>) =>
+        clients.setFound({
+          name: address,
+          isTyped: true,
+          record: { ...provider, publicFields },
+          client: { clientId: "c", scopes: [] },
+        })
+      const again = Effect.gen(function* () {
+        for (const folder of [
+          `${clientsDirectory}/resources`,
+          `${accountsDirectory}/${readdirSync(accountsDirectory)[0]}`,
+        ])
+          for (const file of readdirSync(folder)) utimesSync(`${folder}/${file}`, 1000, 1000)
+        if (existsSync(configFile)) utimesSync(configFile, 1000, 1000)
+        yield* broker.getToken(account)
+        return Option.map(atHand(account), ({ extras }) => extras)
+      })
+      yield* (yield* TokenStore).set(account, recordOf("one"))
+      yield* found(["account_id"])
+      assert.deepStrictEqual(yield* again, Option.some({ account_id: "one" }))
+      yield* found([])
+      yield* Effect.sync(() => atHand(account)).pipe(
+        Effect.repeat({ until: Option.isNone }),
+        Effect.timeout("1 second"),
+      )
+      assert.deepStrictEqual(yield* again, Option.some({}))
+      yield* providers.set(address, provider)
+      assert.isTrue(Option.isNone(atHand(account)))
+      assert.deepStrictEqual(yield* again, Option.some({ account_id: "one" }))
+      yield* providers.remove(address)
+      assert.deepStrictEqual(yield* again, Option.some({}))
+      yield* providers.remove(address)
+      assert.isTrue(Option.isNone(atHand(account)))
+    }).pipe(Effect.provide([host, NodeServices.layer, SecureRandom.layerWebCrypto, Digest.layerWebCrypto])),
   )
 
   it.live("is not there while its file is so young that a newer one could look the same", () =>
