@@ -6,6 +6,7 @@ import { Effect, Option, Redacted, Schema, type Scope } from "effect"
 import { AuthEvents, fingerprintOf } from "../broker/AuthEvents.ts"
 import { Broker } from "../broker/Broker.ts"
 import { CurrentPeer } from "../broker/CurrentPeer.ts"
+import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
 import { TokensAtHand } from "../broker/TokensAtHand.ts"
 import { Usage } from "../broker/Usage.ts"
 import * as Account from "../domain/AccountKey.ts"
@@ -105,6 +106,9 @@ const sameIfAbsent =
 /** Accounts that are asked for again and again, and logins in progress; of the oldest beyond these nothing is known. */
 const longest = 4096
 
+/** Where there are as many logins at one provider, no grant adds another: what is saved takes room on the disk. */
+const mostBuckets = 64
+
 /** Remembers up to a number of things. */
 const remember = <K, V>(known: Map<K, V>, key: K, value: V) => {
   if (known.size >= longest)
@@ -125,6 +129,19 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
   const tokensAtHand = yield* TokensAtHand
   const usage = yield* Usage
   const events = yield* AuthEvents
+  const definitions = yield* ProviderDefinitions
+
+  /** What the host knows nothing of, whoever is held to a grant does not bring it. */
+  const demandKnown = Effect.fnUntraced(function* ({ bucket, provider }: Account.AccountKey, rights: Rights) {
+    if (!rights.isRestricted) return
+    const buckets = yield* broker.listBuckets(provider)
+    if (buckets.includes(bucket)) return
+    const isKnown =
+      buckets.length > 0 ||
+      definitions.some(({ name }) => name === provider) ||
+      (yield* broker.listProviders).includes(provider)
+    if (!isKnown || buckets.length >= mostBuckets) return yield* Forbidden.make({})
+  })
 
   // By provider and bucket, always the same object: what is known of an account is known of that.
   const accounts = new Map<string, Account.AccountKey>()
@@ -207,7 +224,11 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
           const account = accountOf(payload)
           return rights
             .demand(on("save_token", account))
-            .pipe(Effect.andThen(broker.saveToken(account, token)), Effect.as(nothing))
+            .pipe(
+              Effect.andThen(demandKnown(account, rights)),
+              Effect.andThen(broker.saveToken(account, token)),
+              Effect.as(nothing),
+            )
         },
       }),
     ),

@@ -509,6 +509,25 @@ describe.concurrent("whoever holds a grant", () => {
       assert.isTrue(Option.isNone(yield* store.get(account)))
     }),
   )
+
+  it.live("saves nothing of a provider that the host knows nothing of, nor any number of logins", () =>
+    Effect.gen(function* () {
+      const { grants, store } = yield* begin()
+      const all = yield* hold(yield* grants.add(newGrant({ accounts: ["*"], permissions: ["save_token"] })))
+      const token = { access_token: "by hand", expiry: 4_000_000_000 }
+      const save = (provider: string, bucket: string) =>
+        Effect.promise(() => all.codeOf("save_token", { provider, bucket, token }))
+      assert.strictEqual(yield* save("made-up", "default"), "FORBIDDEN")
+      assert.strictEqual(yield* save("github", "built-in"), "ok")
+      const record = Option.getOrThrow(yield* store.get(Account.make("scripted", "work")))
+      yield* store.set(Account.make("gone"), record)
+      assert.strictEqual(yield* save("gone", "one-more"), "ok")
+      for (let n = 2; n < 63; n++) yield* store.set(Account.make("scripted", `n${n}`), record)
+      assert.strictEqual(yield* save("scripted", "last"), "ok")
+      assert.strictEqual(yield* save("scripted", "too-many"), "FORBIDDEN")
+      assert.strictEqual(yield* save("scripted", "last"), "ok")
+    }),
+  )
 })
 
 describe.concurrent("what is not granted, where a person is asked", () => {
