@@ -5,7 +5,7 @@
 import { Clock, Context, DateTime, Effect, Layer, Queue, Redacted, type Scope, Stream } from "effect"
 import { type AuthEvent, type Happening, isOfTokens } from "../domain/AuthEvent.ts"
 import { fingerprint } from "../domain/Fingerprint.ts"
-import { sha256 } from "./Sha256.ts"
+import { sha256 } from "../system/Sha256.ts"
 
 /** Takes an event at once; it must not fail, and not wait. */
 export type Listener = (event: AuthEvent) => void

@@ -10,9 +10,9 @@ import { ProviderName } from "../domain/AccountKey.ts"
 import { StoreCorrupt } from "../domain/Errors.ts"
 import { Client, redirectUris } from "../oauth/ClientRegistration.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
-import * as AccountFileName from "./AccountFileName.ts"
+import * as FileName from "../system/FileName.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
-import * as PrivateFile from "./PrivateFile.ts"
 
 const ClientFile = Schema.Struct({
   version: Schema.Literal(1),
@@ -46,7 +46,7 @@ export const make = Effect.gen(function* () {
   const resources = paths.join(clientsDirectory, "resources")
 
   const fileOf = (folder: string, name: string) =>
-    AccountFileName.encode(name).pipe(
+    FileName.encode(name).pipe(
       Effect.map((file) => paths.join(folder, file + extension)),
       Effect.provideService(Digest.Digest, digest),
     )

@@ -16,10 +16,8 @@
  */
 import { Context, DateTime, Effect, Layer, Option, Path, Redacted, Schema } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
-import * as AccountFileName from "../broker/AccountFileName.ts"
 import { Adopted } from "../broker/Adopted.ts"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
-import * as PrivateFile from "../broker/PrivateFile.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { BucketName, ProviderName } from "../domain/AccountKey.ts"
 import * as Account from "../domain/AccountKey.ts"
@@ -27,6 +25,8 @@ import type { AccountRecord } from "../domain/AccountRecord.ts"
 import { StoreCorrupt, type StoreUnavailable } from "../domain/Errors.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { StoredToken } from "../domain/Token.ts"
+import * as FileName from "../system/FileName.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import * as JsonText from "./JsonText.ts"
 import type { Shape } from "./Tool.ts"
 import { toolCalled } from "./Tools.ts"
@@ -146,8 +146,8 @@ export class Adoptions extends Context.Service<
 
       const fileOf = Effect.fnUntraced(
         function* (account: AccountKey, suffix: string) {
-          const provider = yield* AccountFileName.encode(account.provider)
-          const bucket = yield* AccountFileName.encode(account.bucket)
+          const provider = yield* FileName.encode(account.provider)
+          const bucket = yield* FileName.encode(account.bucket)
           return paths.join(adoptedDirectory, provider, bucket + suffix)
         },
         Effect.provideService(Digest.Digest, digest),

@@ -5,7 +5,8 @@
 import { open, rmdir } from "node:fs/promises"
 import { connect } from "node:net"
 import { Clock, Data, Duration, Effect, FileSystem, Option, Path } from "effect"
-import * as KernelLock from "../broker/KernelLock.ts"
+import * as KernelLock from "../system/KernelLock.ts"
+import { groupOrOthersMayDoAnything, groupOrOthersMayWrite, root, unmapped } from "../system/Ownership.ts"
 
 /** The socket could not be made. */
 export class SocketUnavailable extends Data.TaggedError("SocketUnavailable")<{
@@ -20,11 +21,6 @@ export class SocketUnavailable extends Data.TaggedError("SocketUnavailable")<{
 /** `sun_path` of sockaddr_un holds 108 bytes on Linux and 104 elsewhere, the closing zero included. */
 const longestPath = process.platform === "linux" ? 107 : 103
 
-const root = 0
-/** Whom the kernel names where it has no number for a user, as in a container: root of the machine, most likely. */
-const unmapped = 65_534
-
-const groupOrOthersMayWrite = 0o022
 const isSticky = 0o1000
 
 /** Where the lock is that says whose socket it is. */
@@ -144,7 +140,7 @@ export const claim = Effect.fnUntraced(function* (path: string) {
   const info = yield* fs.lstat(folder).pipe(Effect.mapError(unreadable))
   if (info.type !== "Directory") return yield* unavailable("its folder is not a real folder")
   if (!Option.contains(info.uid, us)) return yield* unavailable("its folder is not yours")
-  if ((info.mode & 0o077) !== 0) {
+  if ((info.mode & groupOrOthersMayDoAnything) !== 0) {
     return yield* unavailable(
       "others may enter its folder; choose one of its own, which is made for you, like /tmp/my-tokenkeep/host.sock",
     )
