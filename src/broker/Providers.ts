@@ -11,9 +11,8 @@ import {
 } from "../domain/Errors.ts"
 import type { Provider, ProviderDefinition } from "../oauth/Provider.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
-import { definitionOf } from "./DefinitionOf.ts"
-import { ProviderDefinitions } from "./ProviderDefinitions.ts"
-import { type Resolution, resolve, type Resolved } from "./ProviderResolution.ts"
+import { definitionOf, type Resolution, resolve, type Resolved } from "../oauth/ProviderResolution.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import type { StoreError } from "./TokenStore.ts"
 
 /** Why the configuration, or what is kept beside it, cannot be read or written. */

@@ -12,11 +12,11 @@ import { Command } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as ConfigFile from "../broker/ConfigFile.ts"
 import type { Available } from "../broker/ProviderPlugin.ts"
-import { mistakesIn, resolve } from "../broker/ProviderResolution.ts"
 import { ProviderName } from "../domain/AccountKey.ts"
 import { oneLine } from "../domain/RemoteText.ts"
 import type { Dialect } from "../oauth/Dialect.ts"
 import type { ExtrasMigration, ProviderDefinition } from "../oauth/Provider.ts"
+import { mistakesIn, resolve } from "../oauth/ProviderResolution.ts"
 import { builtIn } from "../providers/BuiltIn.ts"
 import * as Ownership from "../system/Ownership.ts"
 import * as PrivateFile from "../system/PrivateFile.ts"
@@ -45,12 +45,6 @@ export interface Loaded {
 }
 
 export const none: Loaded = { plugins: [], refused: [] }
-
-/** What is known of providers, with these plugins. */
-export const definitionsWith = (plugins: ReadonlyArray<LoadedPlugin>): ReadonlyArray<ProviderDefinition> => [
-  ...plugins,
-  ...builtIn.filter(({ name }) => !plugins.some((plugin) => plugin.name === name)),
-]
 
 /** Loads all. `commands` are the names that a plugin's commands cannot have. */
 export const load = Effect.fnUntraced(function* (commands: ReadonlyArray<string>) {

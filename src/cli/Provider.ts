@@ -5,8 +5,6 @@
 import { Array, Console, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
-import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
-import { resolve, whole } from "../broker/ProviderResolution.ts"
 import { Providers } from "../broker/Providers.ts"
 import * as Account from "../domain/AccountKey.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
@@ -14,7 +12,9 @@ import { printable } from "../domain/RemoteText.ts"
 import { FlowType } from "../domain/Session.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import { combine, resolve } from "../oauth/ProviderResolution.ts"
 import { SecureUrl } from "../oauth/SecureUrl.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import { flowNames, nameOf } from "./FlowName.ts"
 import { onHost } from "./OnHost.ts"
 import { UsageError } from "./UsageError.ts"
@@ -118,7 +118,7 @@ const add = Command.make(
     const isOwn = !definitions.some((known) => known.name === (typed.extends ?? name))
     // Where nothing is known of it, no scope is asked for unless it is said.
     const said = isOwn ? { scopes: [], ...typed } : typed
-    const combined = whole(name, said, definitions)
+    const combined = combine(name, said, definitions)
     if (Option.isNone(combined)) {
       return yield* refused("What --extends names is not known. See what is with: tokenkeep provider list --all")
     }

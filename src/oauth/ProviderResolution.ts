@@ -2,9 +2,9 @@
  * One provider, out of what is known of it and what the configuration says: the configuration wins, field by field.
  */
 import { Option, Predicate, Result, Schema, SchemaIssue } from "effect"
-import type { Dialect } from "../oauth/Dialect.ts"
-import type { ProviderDefinition } from "../oauth/Provider.ts"
-import { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import type { Dialect } from "./Dialect.ts"
+import type { ProviderDefinition } from "./Provider.ts"
+import { ProviderRecord } from "./ProviderRecord.ts"
 
 /** A record, and the functions that go with it. */
 export interface Resolved {
@@ -77,8 +77,18 @@ const at = (known: Known, said: { readonly [name: string]: unknown }): Known => 
   }
 }
 
-/** What is said of a provider as a whole, before it is known whether that is a record; none if there is no such base. */
-export const whole = (
+/** Which definition a provider is built on; `said` is what the configuration has under its name, if anything. */
+export const definitionOf = (
+  name: string,
+  said: Schema.Json | undefined,
+  definitions: ReadonlyArray<ProviderDefinition>,
+): Option.Option<ProviderDefinition> => {
+  const base = Predicate.isObject(said) && "extends" in said ? said["extends"] : name
+  return Option.fromUndefinedOr(definitions.find((known) => known.name === base))
+}
+
+/** What is known and what the configuration says, before it is known whether that is a record; none if there is no such base. */
+export const combine = (
   name: string,
   { extends: base = name, ...own }: { readonly [name: string]: unknown },
   definitions: ReadonlyArray<ProviderDefinition>,
@@ -99,7 +109,7 @@ export const resolve = (
 ): Resolution => {
   const configured = decodeObject(said ?? {})
   if (Option.isNone(configured)) return { _tag: "Malformed", mistakes: ["it is no object"] }
-  const combined = whole(name, configured.value, definitions)
+  const combined = combine(name, configured.value, definitions)
   if (Option.isNone(combined)) {
     return { _tag: "Malformed", mistakes: ["extends: there is nothing of this name to build on"] }
   }

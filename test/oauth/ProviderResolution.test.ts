@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as fc from "fast-check"
 import * as ConfigFile from "../../src/broker/ConfigFile.ts"
-import { resolve } from "../../src/broker/ProviderResolution.ts"
 import type { ProviderDefinition } from "../../src/oauth/Provider.ts"
+import { resolve } from "../../src/oauth/ProviderResolution.ts"
 
 const hub: ProviderDefinition = {
   name: "hub",
