@@ -16,8 +16,8 @@
  */
 import { Context, DateTime, Effect, Layer, Option, Path, Redacted, Schema } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
-import { Adopted } from "../broker/Adopted.ts"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
+import { WhenSaved } from "../broker/WhenSaved.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { BucketName, ProviderName } from "../domain/AccountKey.ts"
 import * as Account from "../domain/AccountKey.ts"
@@ -29,8 +29,8 @@ import * as FileName from "../system/FileName.ts"
 import * as PrivateFile from "../system/PrivateFile.ts"
 import * as JsonText from "./JsonText.ts"
 import type { Shape } from "./Tool.ts"
+import * as ToolFile from "./ToolFile.ts"
 import { toolCalled } from "./Tools.ts"
-import * as VendorFile from "./VendorFile.ts"
 
 /** What is known of an adopted login. Tokens are there as their SHA-256 only. */
 const Adoption = Schema.Struct({
@@ -124,7 +124,7 @@ export class Adoptions extends Context.Service<
     readonly standing: (
       adoption: Adoption,
       shape: Shape,
-      file: Option.Option<VendorFile.Content>,
+      file: Option.Option<ToolFile.Content>,
     ) => Effect.Effect<Standing>
     /** From now on the tool's file is left alone. */
     readonly end: (adoption: Adoption, why: string) => Effect.Effect<void, StoreUnavailable>
@@ -132,7 +132,7 @@ export class Adoptions extends Context.Service<
     readonly feed: (
       adoption: Adoption,
       record: AccountRecord,
-    ) => Effect.Effect<Standing, StoreError | VendorFile.FileTrouble | VendorFile.FileChanged>
+    ) => Effect.Effect<Standing, StoreError | ToolFile.FileTrouble | ToolFile.FileChanged>
   }
 >()("tokenkeep/import/Adoptions") {
   static readonly layerNoDeps = Layer.effect(
@@ -140,7 +140,7 @@ export class Adoptions extends Context.Service<
     Effect.gen(function* () {
       const { adoptedDirectory } = yield* BrokerConfig
       const files = yield* PrivateFile.make
-      const vendor = yield* VendorFile.make
+      const vendor = yield* ToolFile.make
       const paths = yield* Path.Path
       const digest = yield* Digest.Digest
 
@@ -175,7 +175,7 @@ export class Adoptions extends Context.Service<
       const standing = Effect.fnUntraced(function* (
         adoption: Adoption,
         shape: Shape,
-        file: Option.Option<VendorFile.Content>,
+        file: Option.Option<ToolFile.Content>,
       ): Effect.fn.Return<Standing> {
         if (Option.isNone(file)) return "gone"
         const { text } = file.value
@@ -262,7 +262,7 @@ export class Adoptions extends Context.Service<
 
   /** Has the tools' files written after each refresh. For whatever has `Accounts` below it. */
   static readonly layerFeeding = Layer.effect(
-    Adopted,
+    WhenSaved,
     Effect.gen(function* () {
       const adoptions = yield* Adoptions
       return Effect.fnUntraced(

@@ -10,8 +10,8 @@ import { groupOrOthersMayDoAnything } from "../system/Ownership.ts"
 import { type Content, type Entry, type Place, type State, stateOf } from "./FoundLogin.ts"
 import { Machine } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
+import * as ToolFile from "./ToolFile.ts"
 import { tools } from "./Tools.ts"
-import * as VendorFile from "./VendorFile.ts"
 
 /** A login of another tool. */
 export interface FoundLogin {
@@ -50,11 +50,11 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
     this,
     Effect.gen(function* () {
       const machine = yield* Machine
-      const files = yield* VendorFile.make
+      const files = yield* ToolFile.make
 
       const ownerOf = Effect.fnUntraced(function* ({ owner }: Place) {
         if (owner === undefined) return undefined
-        const file = yield* Effect.orElseSucceed(files.read(owner.path), () => Option.none<VendorFile.Content>())
+        const file = yield* Effect.orElseSucceed(files.read(owner.path), () => Option.none<ToolFile.Content>())
         return Option.isNone(file) ? undefined : owner.read(file.value.text)
       })
 

@@ -27,8 +27,8 @@ import * as JsonText from "./JsonText.ts"
 import type { FoundLogin } from "./Search.ts"
 import * as SecretAsked from "./SecretAsked.ts"
 import type { Shape } from "./Tool.ts"
+import * as ToolFile from "./ToolFile.ts"
 import { toolCalled } from "./Tools.ts"
-import * as VendorFile from "./VendorFile.ts"
 
 /** There is nothing to take over, or it must not be. Nothing was changed. */
 export class ImportRefused extends Data.TaggedError("ImportRefused")<{ readonly detail: string }> {
@@ -48,8 +48,8 @@ export type TakeoverError =
   | ImportRefused
   | AccountExists
   | SecretAsked.NotTold
-  | VendorFile.FileTrouble
-  | VendorFile.FileChanged
+  | ToolFile.FileTrouble
+  | ToolFile.FileChanged
   | ProviderNotConfigured
   | ConfigError
   | StoreError
@@ -94,7 +94,7 @@ export class Takeover extends Context.Service<
       const events = yield* AuthEvents
       const providers = yield* Providers
       const definitions = yield* ProviderDefinitions
-      const files = yield* VendorFile.make
+      const files = yield* ToolFile.make
       const random = yield* SecureRandom.SecureRandom
       const digest = yield* Digest.Digest
       const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -204,7 +204,7 @@ export class Takeover extends Context.Service<
         yield* keepHere(login, account, marked(token, id), granter, mayReplace)
         const emptied = JsonText.withValue(text, shape.refreshToken, "")
         yield* Effect.gen(function* () {
-          if (Option.isNone(emptied)) return yield* new VendorFile.FileTrouble({ path: login.path, operation: "write" })
+          if (Option.isNone(emptied)) return yield* new ToolFile.FileTrouble({ path: login.path, operation: "write" })
           return yield* files.replace(login.path, Option.some(text), emptied.value)
         }).pipe(
           // Nobody but us can have used it: we hold the lock.
@@ -278,7 +278,7 @@ export class Takeover extends Context.Service<
       const textWith = Effect.fnUntraced(function* (
         adoption: Adoption,
         shape: Shape,
-        file: Option.Option<VendorFile.Content>,
+        file: Option.Option<ToolFile.Content>,
         token: StoredToken,
         refreshToken: string,
       ) {
