@@ -31,14 +31,7 @@ export const layer = Layer.effect(
         Effect.provideService(Digest.Digest, digest),
       )
 
-    const read = Effect.fnUntraced(function* (path: string, corrupt: StoreCorrupt) {
-      const content = yield* files.read(path)
-      if (Option.isNone(content)) return Option.none()
-      return yield* decode(content.value).pipe(
-        Effect.asSome,
-        Effect.mapError(() => corrupt),
-      )
-    })
+    const read = (path: string, corrupt: StoreCorrupt) => files.readAs(path, decode, corrupt)
 
     const get = Effect.fnUntraced(function* (name: string) {
       const path = yield* fileOf(name)
@@ -68,8 +61,7 @@ export const layer = Layer.effect(
         yield* get(name)
         const path = yield* fileOf(name)
         yield* files.write(path, yield* Effect.orDie(encode({ version: 1, name, key })))
-        // What writers that died have left is of no use after this, and holds secrets.
-        yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
+        yield* files.removeLeftovers(path)
       }),
       remove: Effect.fn("ApiKeys.remove")(function* (name) {
         yield* files.remove(yield* fileOf(name))

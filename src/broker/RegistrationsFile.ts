@@ -55,14 +55,7 @@ export const make = Effect.gen(function* () {
     const json = Schema.fromJsonString(schema)
     const decode = Schema.decodeUnknownEffect(json)
     const encode = Schema.encodeEffect(json)
-    const read = Effect.fnUntraced(function* (path: string) {
-      const content = yield* files.read(path)
-      if (Option.isNone(content)) return Option.none()
-      return yield* decode(content.value).pipe(
-        Effect.asSome,
-        Effect.mapError(() => StoreCorrupt.make({ path })),
-      )
-    })
+    const read = (path: string) => files.readAs(path, decode, StoreCorrupt.make({ path }))
     const get = Effect.fnUntraced(function* (key: string) {
       const path = yield* fileOf(folder, key)
       const found = yield* read(path)
@@ -76,7 +69,7 @@ export const make = Effect.gen(function* () {
         yield* get(key)
         const path = yield* fileOf(folder, key)
         yield* files.write(path, yield* Effect.orDie(encode(content)))
-        yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
+        yield* files.removeLeftovers(path)
       }),
       remove: (key: string) => Effect.flatMap(fileOf(folder, key), files.remove),
       all: files.list(folder, "File").pipe(

@@ -260,8 +260,7 @@ export const layer = Layer.effect(
         )
         yield* files.write(path, content)
         known.changed()
-        // What writers that died have left is of no use after this, and holds secrets.
-        yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
+        yield* files.removeLeftovers(path)
         PubSub.publishUnsafe(changed, account)
       }),
       remove: Effect.fn("TokenStore.remove")(function* (account) {

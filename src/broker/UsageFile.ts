@@ -110,7 +110,7 @@ export const layer = Layer.effect(
           yield* files.write(usageFile, yield* Effect.orDie(encode({ version: 1, accounts })))
           known.changed()
           hasTrouble = false
-          yield* Effect.catch(files.removeLeftovers(usageFile), (error) => Effect.logDebug(error.message))
+          yield* files.removeLeftovers(usageFile)
         }),
       ).pipe(
         Effect.catch((error) => {

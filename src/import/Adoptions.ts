@@ -25,6 +25,7 @@ import type { AccountRecord } from "../domain/AccountRecord.ts"
 import { StoreCorrupt, type StoreUnavailable } from "../domain/Errors.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { StoredToken } from "../domain/Token.ts"
+import { textIn } from "../oauth/JsonObject.ts"
 import * as FileName from "../system/FileName.ts"
 import * as PrivateFile from "../system/PrivateFile.ts"
 import * as JsonText from "./JsonText.ts"
@@ -91,9 +92,6 @@ const endings: { readonly [standing in Standing]?: string } = {
   gone: "the tool has no login there any more",
 }
 
-const textIn = (value: Option.Option<unknown>) =>
-  Option.getOrUndefined(Option.filter(value, (text): text is string => typeof text === "string" && text !== ""))
-
 /** What is written for a token. */
 export const changesFor = (
   shape: Shape,
@@ -154,19 +152,12 @@ export class Adoptions extends Context.Service<
       )
       const originalOf = (account: AccountKey) => fileOf(account, ".original")
 
-      const read = Effect.fnUntraced(function* (path: string) {
-        const content = yield* files.read(path)
-        if (Option.isNone(content)) return Option.none()
-        return yield* decode(content.value).pipe(
-          Effect.asSome,
-          Effect.mapError(() => StoreCorrupt.make({ path })),
-        )
-      })
+      const read = (path: string) => files.readAs(path, decode, StoreCorrupt.make({ path }))
 
       const set = Effect.fnUntraced(function* (adoption: Adoption) {
         const path = yield* fileOf(accountOf(adoption), extension)
         yield* files.write(path, yield* Effect.orDie(encode(adoption)))
-        yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
+        yield* files.removeLeftovers(path)
       })
 
       const hashOf = (secret: Redacted.Redacted) =>
@@ -180,14 +171,14 @@ export class Adoptions extends Context.Service<
         if (Option.isNone(file)) return "gone"
         const { text } = file.value
         if (Option.isNone(JsonText.valueAt(text, []))) return "damaged"
-        const refreshToken = textIn(JsonText.valueAt(text, shape.refreshToken))
+        const refreshToken = textIn(Option.getOrUndefined(JsonText.valueAt(text, shape.refreshToken)))
         if (refreshToken !== undefined) {
           const hash = yield* hashOf(Redacted.make(refreshToken))
           return hash === adoption.returning ? "returned" : hash === adoption.taken ? "untouched" : "anew"
         }
         const accessToken = JsonText.valueAt(text, shape.accessToken)
         if (Option.isNone(accessToken)) return "gone"
-        const hash = yield* hashOf(Redacted.make(textIn(accessToken) ?? ""))
+        const hash = yield* hashOf(Redacted.make(textIn(Option.getOrUndefined(accessToken)) ?? ""))
         return adoption.written.includes(hash) ? "fed" : "emptied"
       })
 
