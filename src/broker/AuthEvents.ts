@@ -52,6 +52,12 @@ export class AuthEvents extends Context.Reference<Hub>("tokenkeep/broker/AuthEve
   )
 }
 
+/** Starts now, and says how many whole milliseconds have passed since; that the wall clock is set means nothing to it. */
+export const stopwatch = (clock: Clock.Clock): (() => number) => {
+  const begun = clock.monotonicTimeNanosUnsafe()
+  return () => Number((clock.monotonicTimeNanosUnsafe() - begun) / 1_000_000n)
+}
+
 /** A token's fingerprint. */
 export const fingerprintOf = ({ accessToken }: { readonly accessToken: Redacted.Redacted }): string =>
   fingerprint(sha256, Redacted.value(accessToken))

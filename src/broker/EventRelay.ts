@@ -61,12 +61,16 @@ class Link {
       this.#missed++
       return
     }
-    if (this.#missed > 0) {
-      const at = DateTime.makeUnsafe(this.#clock.currentTimeMillisUnsafe())
-      this.#add(toJson({ _tag: "missed", at, count: this.#missed }))
-      this.#missed = 0
-    }
+    this.#admit()
     this.#add(line)
+  }
+
+  /** Says how many events were not said. */
+  #admit(): void {
+    if (this.#missed === 0) return
+    const at = DateTime.makeUnsafe(this.#clock.currentTimeMillisUnsafe())
+    this.#add(toJson({ _tag: "missed", at, count: this.#missed }))
+    this.#missed = 0
   }
 
   #add(line: string): void {
@@ -85,10 +89,7 @@ class Link {
 
   /** Says the last that there is to say. */
   readonly end = Effect.callback<void>((resume) => {
-    if (this.#missed > 0) {
-      const at = DateTime.makeUnsafe(this.#clock.currentTimeMillisUnsafe())
-      this.#add(toJson({ _tag: "missed", at, count: this.#missed }))
-    }
+    this.#admit()
     this.#flush()
     if (this.#socket.destroyed) return resume(Effect.void)
     this.#socket.ref()

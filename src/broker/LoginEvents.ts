@@ -8,7 +8,7 @@ import type { FlowType } from "../domain/Session.ts"
 import type { PublicToken } from "../domain/Token.ts"
 import type { PortsTaken } from "../oauth/LoopbackListener.ts"
 import type { ProviderFailure, Reason } from "../oauth/ProviderFailure.ts"
-import { fingerprintOf, type Hub } from "./AuthEvents.ts"
+import { fingerprintOf, type Hub, stopwatch } from "./AuthEvents.ts"
 import type { WaitFailure } from "./LoginInProgress.ts"
 
 /** How an attempt can fail. */
@@ -51,8 +51,7 @@ export const begin = Effect.fnUntraced(function* (
   account: AccountKey,
   flow: FlowType,
 ) {
-  const begun = clock.monotonicTimeNanosUnsafe()
-  const took = () => Number((clock.monotonicTimeNanosUnsafe() - begun) / 1_000_000n)
+  const took = stopwatch(clock)
   let isOver = false
   let expiresAt = Option.none<DateTime.Utc>()
 

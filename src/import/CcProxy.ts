@@ -23,7 +23,7 @@ const decode = decoder(
   }),
 )
 
-export const read = (text: string) =>
+const read = (text: string) =>
   Option.map(decode(text), ({ copilot_token: traded, oauth_token: login }): ReadonlyArray<Entry> => {
     if (login === undefined || login === null) return []
     const content = contentOf({

@@ -28,7 +28,7 @@ const claimsIn = (jwt: string | null | undefined): JsonObject => Option.getOrEls
 const emailIn = (claims: JsonObject) =>
   textIn(claims["email"]) ?? textIn(objectIn(claims["https://api.openai.com/profile"])["email"])
 
-export const read = (text: string) =>
+const read = (text: string) =>
   Option.map(decode(text), ({ OPENAI_API_KEY: key, tokens }): ReadonlyArray<Entry> => {
     const common = { entry: "tokens", provider: "codex", rotates: true }
     if (tokens === undefined || tokens === null) {

@@ -16,7 +16,7 @@ const decodeApp = Schema.decodeUnknownOption(Schema.Struct({ user: Text, oauth_t
 const github = "github.com"
 
 /** Keys are `github.com:CLIENT` in `apps.json`, and `github.com` in `hosts.json`. */
-export const read = (text: string) =>
+const read = (text: string) =>
   Option.map(decode(text), (apps): ReadonlyArray<Entry> =>
     Object.entries(apps).flatMap(([key, value]) => {
       const app = Option.getOrUndefined(decodeApp(value))

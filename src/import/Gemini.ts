@@ -22,7 +22,7 @@ const decode = decoder(
 
 const common = { entry: "oauth", provider: "gemini", rotates: false }
 
-export const read = (text: string) =>
+const read = (text: string) =>
   Option.map(decode(text), (login): ReadonlyArray<Entry> => {
     const content = contentOf({
       accessToken: login.access_token,

@@ -87,7 +87,7 @@ const entryOf = (host: string, user: string | undefined, token: string | undefin
   }
 }
 
-export const read = (text: string) => {
+const read = (text: string) => {
   const hosts = parse(text)
   if (typeof hosts !== "object") return Option.none()
   return Option.some(

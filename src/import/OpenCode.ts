@@ -52,7 +52,7 @@ const contentIn = (name: string, login: Option.Option.Value<ReturnType<typeof de
   })
 }
 
-export const read = (text: string) =>
+const read = (text: string) =>
   Option.map(decode(text), (entries): ReadonlyArray<Entry> =>
     Object.entries(entries).map(([name, value]) => {
       const known = Object.hasOwn(providers, name) ? providers[name] : undefined
