@@ -4,7 +4,7 @@
  * Source: CaddyGlow/ccproxy-api `ccproxy/plugins/copilot/oauth/storage.py` and `models.py`. Times are in seconds.
  */
 import { Option, Schema } from "effect"
-import { contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./FoundLogin.ts"
+import { contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./LoginEntry.ts"
 import { join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 

@@ -10,7 +10,7 @@ import { DateTime, Option, Redacted, Schema } from "effect"
 import { type JsonObject, numberIn, objectIn, textIn } from "../oauth/JsonObject.ts"
 import { claimsOf } from "../oauth/JwtClaims.ts"
 import { account as accountOf } from "../providers/Codex.ts"
-import { contentOf, decoder, type Entry, expiryOf, Text } from "./FoundLogin.ts"
+import { contentOf, decoder, type Entry, expiryOf, Text } from "./LoginEntry.ts"
 import { join } from "./Machine.ts"
 import type { Shape, Tool } from "./Tool.ts"
 

@@ -5,7 +5,7 @@
  * The files are in zed-industries/zed `crates/copilot_chat`. On Windows they are seen in two folders; both are looked at.
  */
 import { Option, Schema } from "effect"
-import { contentOf, decoder, type Entry, Text, textOf } from "./FoundLogin.ts"
+import { contentOf, decoder, type Entry, Text, textOf } from "./LoginEntry.ts"
 import { configHome, join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 

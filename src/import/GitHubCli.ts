@@ -6,7 +6,7 @@
  * quoted values, indented by spaces. Anything else is reported as damaged rather than guessed at.
  */
 import { Option } from "effect"
-import { contentOf, type Entry, textOf } from "./FoundLogin.ts"
+import { contentOf, type Entry, textOf } from "./LoginEntry.ts"
 import { configHome, join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 

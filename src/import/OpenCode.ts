@@ -6,7 +6,7 @@
  * the access token is good.
  */
 import { DateTime, Option, Schema } from "effect"
-import { type Content, contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./FoundLogin.ts"
+import { type Content, contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./LoginEntry.ts"
 import { dataHome, join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 

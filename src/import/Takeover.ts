@@ -23,9 +23,9 @@ import type { StoredToken } from "../domain/Token.ts"
 import { granterOf } from "../oauth/Provider.ts"
 import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import { Adoptions, type Adoption, accountOf, changesFor, isOf, mark } from "./Adoptions.ts"
+import * as AskProgram from "./AskProgram.ts"
 import * as JsonText from "./JsonText.ts"
 import type { FoundLogin } from "./Search.ts"
-import * as SecretAsked from "./SecretAsked.ts"
 import type { Shape } from "./Tool.ts"
 import * as ToolFile from "./ToolFile.ts"
 import { toolCalled } from "./Tools.ts"
@@ -47,7 +47,7 @@ export class AccountExists extends Data.TaggedError("AccountExists")<{ readonly 
 export type TakeoverError =
   | ImportRefused
   | AccountExists
-  | SecretAsked.NotTold
+  | AskProgram.NotTold
   | ToolFile.FileTrouble
   | ToolFile.FileChanged
   | ProviderNotConfigured
@@ -309,7 +309,7 @@ export class Takeover extends Context.Service<
             yield* refuseOther(account)
             const content =
               login.content._tag === "Elsewhere" && login.content.ask !== undefined
-                ? yield* SecretAsked.contentFor(login.content.ask)
+                ? yield* AskProgram.contentFor(login.content.ask)
                 : login.content
             const token = yield* present(login, account, content)
             if (token.refreshToken !== undefined) yield* granterFor(login, account)
