@@ -26,12 +26,13 @@ import { OAuthClient } from "../oauth/OAuthClient.ts"
 import * as PkceRedirect from "../oauth/PkceRedirect.ts"
 import type { Provider } from "../oauth/Provider.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
 import { AccountLock } from "./AccountLock.ts"
 import * as AccountLockFile from "./AccountLockFile.ts"
 import { Accounts } from "./Accounts.ts"
 import { ApiKeys } from "./ApiKeys.ts"
 import * as ApiKeysFile from "./ApiKeysFile.ts"
-import { AuthEvents, fingerprintOf } from "./AuthEvents.ts"
+import { AuthEvents } from "./AuthEvents.ts"
 import { Broker, type InitiatedLogin } from "./Broker.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { CurrentPeer } from "./CurrentPeer.ts"
@@ -337,7 +338,12 @@ export const layerNoDeps = Layer.effect(
           ),
         )
         if (events.isHeard) {
-          events.publish({ _tag: "import", account, source: "save_token", fingerprint: fingerprintOf(token) })
+          events.publish({
+            _tag: "import",
+            account,
+            source: "save_token",
+            fingerprint: fingerprintOf(token.accessToken),
+          })
         }
       }),
 

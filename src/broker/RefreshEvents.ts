@@ -6,7 +6,8 @@ import type { AccountKey } from "../domain/AccountKey.ts"
 import type { RefreshFailure } from "../domain/AuthEvent.ts"
 import type { LockBusy, StoreCorrupt, StoreNewer, StoreUnavailable, TokenNotFound } from "../domain/Errors.ts"
 import type { StoredToken } from "../domain/Token.ts"
-import { fingerprintOf, type Hub, stopwatch } from "./AuthEvents.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
+import { type Hub, stopwatch } from "./AuthEvents.ts"
 
 /** The provider's refusal, or the store's, or that somebody was faster. */
 type Failure =
@@ -51,7 +52,7 @@ export const told =
           if (!events.isHeard) return
           const durationMs = took()
           if (Exit.isSuccess(exit)) {
-            const fingerprint = fingerprintOf(exit.value)
+            const fingerprint = fingerprintOf(exit.value.accessToken)
             return events.publish({ _tag: "refresh_succeeded", account, durationMs, fingerprint })
           }
           const reason = reasonOf(exit.cause)

@@ -11,7 +11,7 @@ import { Hex } from "effect/encoding"
 import { ChildProcessSpawner } from "effect/process"
 import { AccountLock } from "../broker/AccountLock.ts"
 import { Accounts } from "../broker/Accounts.ts"
-import { AuthEvents, fingerprintOf } from "../broker/AuthEvents.ts"
+import { AuthEvents } from "../broker/AuthEvents.ts"
 import { type ConfigError, Providers } from "../broker/Providers.ts"
 import type { StoreError } from "../broker/TokenStore.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
@@ -22,6 +22,7 @@ import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { StoredToken } from "../domain/Token.ts"
 import { granterOf } from "../oauth/Provider.ts"
 import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
 import { Adoptions, type Adoption, accountOf, changesFor, isOf, mark } from "./Adoptions.ts"
 import * as AskProgram from "./AskProgram.ts"
 import * as JsonText from "./JsonText.ts"
@@ -129,7 +130,7 @@ export class Takeover extends Context.Service<
             return AccountRecord.fromLogin(token, now, granter)
           }),
         )
-        events.publish({ _tag: "import", account, source: tool.name, fingerprint: fingerprintOf(token) })
+        events.publish({ _tag: "import", account, source: tool.name, fingerprint: fingerprintOf(token.accessToken) })
       })
 
       /** An adoption that is not over must not lose what it has adopted. */

@@ -3,7 +3,7 @@
  * place. What is not so is refused, not mended. One server at a time has a path; a kernel lock beside it says which.
  */
 import { open, rmdir } from "node:fs/promises"
-import { connect } from "node:net"
+import { connect, type Server } from "node:net"
 import { Clock, Data, Duration, Effect, FileSystem, Option, Path } from "effect"
 import * as KernelLock from "../system/KernelLock.ts"
 import { groupOrOthersMayDoAnything, groupOrOthersMayWrite, root, unmapped } from "../system/Ownership.ts"
@@ -149,6 +149,17 @@ export const claim = Effect.fnUntraced(function* (path: string) {
   yield* lock
   yield* removeDead
 })
+
+/** Begins to listen at a path: for our own user only unless `forOthers`, whose folder keeps out everybody else all the same. */
+export const bind = (
+  server: Server,
+  { forOthers, path }: { readonly path: string; readonly forOthers: boolean },
+): void => {
+  // The socket is bound within this call, so the mask holds for its birth and for nothing else.
+  const mask = process.umask(forOthers ? 0o111 : 0o177)
+  server.listen(path)
+  process.umask(mask)
+}
 
 /** The folders above a folder. */
 const ancestors = (paths: Path.Path, folder: string): ReadonlyArray<string> => {
