@@ -11,7 +11,7 @@ import { Data, Effect, FileSystem, Option, Path, Predicate, Result, Schema } fro
 import { Command } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as ConfigFile from "../broker/ConfigFile.ts"
-import type { Available } from "../broker/ProviderPlugin.ts"
+import type { CommandServices } from "../broker/ProviderPlugin.ts"
 import { ProviderName } from "../domain/AccountKey.ts"
 import { oneLine } from "../domain/RemoteText.ts"
 import type { Dialect } from "../oauth/Dialect.ts"
@@ -33,7 +33,7 @@ export class PluginRefused extends Data.TaggedError("PluginRefused")<{
 }
 
 /** A command of a plugin. What it needs, and how it fails, was checked where it was written. */
-export type PluginCommand = Command.Command<string, {}, {}, Failure, Available>
+export type PluginCommand = Command.Command<string, {}, {}, Failure, CommandServices>
 
 export interface LoadedPlugin extends ProviderDefinition {
   readonly commands?: ReadonlyArray<PluginCommand>
