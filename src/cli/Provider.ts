@@ -7,6 +7,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import { Providers } from "../broker/Providers.ts"
 import * as Account from "../domain/AccountKey.ts"
+import { ascii } from "../domain/AsciiJson.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { FlowType } from "../domain/Session.ts"
@@ -209,7 +210,8 @@ const remove = Command.make(
 const rowOf = (name: string, { endpoints, flows, issuer }: ProviderDefinition["record"]) => [
   printable(Account.make(name).toString()),
   (flows ?? []).map((flow) => nameOf[flow]).join(","),
-  issuer ?? endpoints?.token ?? "",
+  // A server that said itself where its login is has written this.
+  printable(issuer ?? endpoints?.token ?? ""),
 ]
 
 /** What is known of a provider that is not configured, and what the configuration would have to say of it. */
@@ -257,7 +259,7 @@ const show = Command.make(
     yield* here
     const providers = yield* Providers
     const record = yield* providers.record(name)
-    yield* Console.log(JSON.stringify(yield* Effect.orDie(encodeRecord(record)), undefined, 2))
+    yield* Console.log(ascii(yield* Effect.orDie(encodeRecord(record)), 2))
   }),
 ).pipe(Command.withDescription("Print all that is known of a provider, as JSON; a secret is only referred to in it"))
 

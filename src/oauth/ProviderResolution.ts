@@ -57,23 +57,28 @@ const originOf = (url: string | undefined): string | undefined =>
 
 /**
  * What is known, for a login at this server. If the configuration moves it to another one, nothing goes to the old one any
- * more: neither a person nor a token. What is known of third servers stays.
+ * more: neither a person nor a token. Of third servers there stay those that are shown none of its secrets: the page for
+ * people, and the hosts of the API.
  */
 const at = (known: Known, said: { readonly [name: string]: unknown }): Known => {
   const { api, endpoints, ...rest } = known
   const here = originOf(endpoints?.token)
   if (endpoints === undefined || here === undefined) return known
-  const own = Predicate.isObject(said["endpoints"]) ? Reflect.get(said["endpoints"], "token") : undefined
+  const { endpoints: own, issuer } = said
+  const token = Predicate.isObject(own) ? Reflect.get(own, "token") : undefined
+  const isAnother = (url: unknown) => typeof url !== "string" || originOf(url) !== here
   const isElsewhere =
-    typeof own === "string" ? originOf(own) !== here : "issuer" in said && said["endpoints"] === undefined
+    typeof token === "string" ? isAnother(token) : "issuer" in said && (own === undefined || isAnother(issuer))
   if (!isElsewhere) return known
-  const others = Object.fromEntries(Object.entries(endpoints).filter(([, url]) => originOf(url) !== here))
+  const page = endpoints.authorization
   const { baseUrl, ...use } = api ?? {}
   const apiThere = { ...use, ...(baseUrl !== undefined && originOf(baseUrl) !== here && { baseUrl }) }
   return {
     ...rest,
     ...(api !== undefined && { api: apiThere }),
-    ...(typeof own === "string" && { endpoints: { ...others, token: own } }),
+    ...(typeof token === "string" && {
+      endpoints: { token, ...(page !== undefined && isAnother(page) && { authorization: page }) },
+    }),
   }
 }
 

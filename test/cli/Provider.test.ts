@@ -9,6 +9,7 @@ import { Command } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { TestConsole } from "effect/testing"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
+import { Providers } from "../../src/broker/Providers.ts"
 import * as ProvidersFile from "../../src/broker/ProvidersFile.ts"
 import { provider } from "../../src/cli/Provider.ts"
 import { UsageError } from "../../src/cli/UsageError.ts"
@@ -103,6 +104,17 @@ describe("tokenkeep provider", () => {
       assert.strictEqual(cellsOf("gemini")?.at(-1), "built in")
       assert.strictEqual(cellsOf("oidc")?.length, 4)
       assert.match((yield* TestConsole.errorLines).join("\n"), /Built in: .*google.*--all/)
+    }).pipe(Effect.provide(layer)),
+  )
+
+  it.effect("lists and shows what a server has written of itself without its escapes", () =>
+    Effect.gen(function* () {
+      const providers = yield* Providers
+      const issuer = "https://id.example/\u001b]0;x\u0007\u009b2J\u202e"
+      yield* providers.set("x", { issuer, clientId: "\u009b2J", scopes: [], flows: ["device_code"] })
+      for (const line of [...(yield* said("list")), ...(yield* said("show", "x"))]) {
+        assert.match(line, /^[\t\n\x20-\x7e]*$/)
+      }
     }).pipe(Effect.provide(layer)),
   )
 
