@@ -57,7 +57,7 @@ describe("tokenkeep provider", () => {
   )
 
   for (const [what, content, expected] of [
-    ["has a comma too many", '{"providers": {\n  "hunter2": {},}}', "it is no JSON from line 2, column 18 on"],
+    ["has a comma too many", '{"providers": {\n  "hunter2": {},}}', "it is no JSON from line 2, column 17 on"],
     ["has no quotes", '{"providers": [hunter2]}', "it is no JSON, perhaps for a comma or a quote"],
     ["is empty", "", "it is no JSON"],
     ["has a provider without a name", '{"providers": ["./a.ts", {"clientId": "hunter2"}]}', "providers.1 is neither"],
