@@ -189,7 +189,7 @@ export const layerNoDeps = Layer.effect(
         const { flow, redirectUri } = options
         if (flow !== undefined && !provider.flows.includes(flow)) {
           return yield* InvalidRequest.make({
-            detail: `This provider does not offer the flow ${flow}. It offers: ${provider.flows.join(", ")}.`,
+            detail: `This provider does not offer ${flow}. It offers: ${provider.flows.map(withFlag).join(", ")}.`,
           })
         }
         if (redirectUri !== undefined && !provider.redirectUris.includes(redirectUri)) {
@@ -427,6 +427,15 @@ export const layerMemory = (providers: ReadonlyArray<Provider>) =>
       Usage.layerMemory,
     ),
   )
+
+/** A flow by both its names: the one of the protocol, and the one that is typed. */
+const withFlag = (flow: FlowType) => `${flow} (--flow ${flowFlags[flow]})`
+
+const flowFlags = {
+  browser_redirect: "browser",
+  device_code: "device",
+  pkce_redirect: "paste",
+} as const satisfies { readonly [flow in FlowType]: string }
 
 const unsuited = (flow: FlowType, use: string) =>
   InvalidRequest.make({ detail: `A ${flow} login does not take this operation; use ${use}.` })

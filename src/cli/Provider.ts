@@ -2,7 +2,7 @@
  * `provider`: adds, lists, shows and removes providers in the host's configuration. What is added to the configuration is
  * what was typed; the rest comes from what is built in.
  */
-import { Array, Console, Effect, Option, Schema } from "effect"
+import { Array, Console, Effect, Option, Path, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import { Providers } from "../broker/Providers.ts"
@@ -94,6 +94,7 @@ const add = Command.make(
   Effect.fn("provider.add")(function* (input) {
     yield* here
     const definitions = yield* ProviderDefinitions
+    const paths = yield* Path.Path
     const name = Account.canonicalName(input.name)
     const scopes = input.scopes.flatMap((scopes) => scopes.split(/[ ,]+/)).filter((scope) => scope !== "")
     const flows = input.flows.map((name) => flowNames[name])
@@ -109,7 +110,9 @@ const add = Command.make(
       ...(Object.keys(endpoints).length > 0 && { endpoints }),
       ...(Option.isSome(input.clientId) && { clientId: input.clientId.value }),
       ...(Option.isSome(input.clientSecretEnv) && { clientSecret: { env: input.clientSecretEnv.value } }),
-      ...(Option.isSome(input.clientSecretFile) && { clientSecret: { file: input.clientSecretFile.value } }),
+      ...(Option.isSome(input.clientSecretFile) && {
+        clientSecret: { file: paths.resolve(input.clientSecretFile.value) },
+      }),
       ...(Array.isReadonlyArrayNonEmpty(flows) && { flows }),
       ...(scopes.length > 0 && { scopes }),
       ...(input.redirectUris.length > 0 && { redirectUris: input.redirectUris }),
@@ -237,9 +240,14 @@ const list = Command.make(
     const names = yield* providers.list
     const others = definitions.filter(({ name }) => !names.includes(name))
     if (names.length === 0) yield* Console.error("No provider is configured. Add one with: tokenkeep provider add")
+    // One record that cannot be used must not hide the others.
     yield* Effect.forEach(
       names,
-      (name) => Effect.flatMap(providers.record(name), (record) => Console.log(rowOf(name, record).join("\t"))),
+      (name) =>
+        providers.record(name).pipe(
+          Effect.flatMap((record) => Console.log(rowOf(name, record).join("\t"))),
+          Effect.catchTag(["ConfigCorrupt", "ProviderNotConfigured"], ({ message }) => Console.error(message)),
+        ),
       { discard: true },
     )
     if (all) {

@@ -43,7 +43,10 @@ const merge = (known: { readonly [name: string]: unknown }, said: { readonly [na
 
 /** Says what is expected, never what is there: that may be a secret in the wrong place. */
 const format = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) => (issue._tag === "UnexpectedKey" ? "there is no such field" : SchemaIssue.defaultLeafHook(issue)),
+  leafHook: (issue) => {
+    if (issue._tag === "UnexpectedKey") return "there is no such field"
+    return issue._tag === "MissingKey" ? "it is missing" : SchemaIssue.defaultLeafHook(issue)
+  },
 })
 
 /** What does not fit a schema, and where. */
@@ -116,7 +119,7 @@ export const resolve = (
   if (Option.isNone(configured)) return { _tag: "Malformed", mistakes: ["it is no object"] }
   const combined = combine(name, configured.value, definitions)
   if (Option.isNone(combined)) {
-    return { _tag: "Malformed", mistakes: ["extends: there is nothing of this name to build on"] }
+    return { _tag: "Malformed", mistakes: ["extends: nothing that is built in, and no plugin, has this name"] }
   }
   const { base, record: fields } = combined.value
   if (base === undefined && said === undefined) return { _tag: "Unknown" }
@@ -129,7 +132,8 @@ export const resolve = (
   }
   const missing = required.filter((field) => !(field in fields))
   const isWithoutAddress = !("issuer" in fields) && !("endpoints" in fields)
-  if (base === undefined || (missing.length === 0 && !isWithoutAddress)) {
+  // Whoever has said something sees what is wrong with it: a field that is missing may be there, spelled wrong.
+  if (said !== undefined || (missing.length === 0 && !isWithoutAddress)) {
     return { _tag: "Malformed", mistakes: mistakesIn(record.failure) }
   }
   return { _tag: "Incomplete", missing: isWithoutAddress ? [...missing, "issuer"] : missing }

@@ -96,7 +96,9 @@ export const providerContract = (definition: ProviderDefinition, options: Option
   const { name } = definition
   const account = Account.make(name)
   const { emulator = scriptedEmulator(definition, options.record), record: said = {} } = options
-  const resolved = resolve(name, withAddress(said), [{ ...definition, record: withAddress(definition.record) }])
+  const resolved = resolve(name, options.record && withAddress(options.record), [
+    { ...definition, record: withAddress(definition.record) },
+  ])
   if (resolved._tag !== "Resolved") {
     const why =
       resolved._tag === "Incomplete" ? `the test has to say its ${resolved.missing.join(", ")}` : mistakesOf(resolved)

@@ -89,7 +89,7 @@ describe("a provider's record", () => {
       "that builds on nothing",
       "work",
       { extends: "nowhere", clientId: "x" },
-      { _tag: "Malformed", mistakes: ["extends: there is nothing of this name to build on"] },
+      { _tag: "Malformed", mistakes: ["extends: nothing that is built in, and no plugin, has this name"] },
     ],
     ["that is no object", "work", "text", { _tag: "Malformed", mistakes: ["it is no object"] }],
     [
@@ -99,7 +99,7 @@ describe("a provider's record", () => {
       {
         _tag: "Malformed",
         mistakes: [
-          "clientSecret: Expected object",
+          'clientSecret: expected where the secret is, {"env": NAME} or {"file": PATH}, never the secret itself',
           'flows.0: Expected "pkce_redirect" | "device_code" | "browser_redirect"',
         ],
       },
@@ -109,6 +109,12 @@ describe("a provider's record", () => {
       "whole",
       { clientID: "x" },
       { _tag: "Malformed", mistakes: ["clientID: there is no such field"] },
+    ],
+    [
+      "with a field that is spelled wrong, and so is missing",
+      "work",
+      { extends: "hub", client_id: "x" },
+      { _tag: "Malformed", mistakes: ["client_id: there is no such field", "clientId: it is missing"] },
     ],
     [
       "of its own that lacks something",

@@ -98,7 +98,7 @@ describe("what is built in", () => {
       assert.strictEqual(record.clientId, "mine")
       assert.include(record.endpoints?.token ?? "", "login.microsoftonline.com")
       assert.isTrue(Schema.is(ProviderRecord)(record))
-      assert.strictEqual((yield* Effect.flip(providers.set("gitlab", {})))._tag, "ProviderNotConfigured")
+      assert.strictEqual((yield* Effect.flip(providers.set("gitlab", {})))._tag, "ConfigCorrupt")
       assert.strictEqual((yield* Effect.flip(providers.set("x", { extends: "nobody" })))._tag, "ConfigCorrupt")
       assert.deepStrictEqual(yield* providers.list, ["work"])
       // A program may say all of a provider that it has at hand; the file is not for secrets.
