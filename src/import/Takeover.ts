@@ -350,23 +350,26 @@ export class Takeover extends Context.Service<
         }),
 
         settle: Effect.gen(function* () {
-          for (const adoption of yield* adoptions.list) {
-            const account = accountOf(adoption)
-            if (adoption.ended !== undefined) continue
-            if (adoption.returning !== undefined) {
-              yield* Effect.logWarning(
-                `${printable(account.toString())} was being given back when a process ended. Bring it to an end with: tokenkeep import --undo ${adoption.tool}`,
-              )
-              continue
-            }
+          for (const listed of yield* adoptions.list) {
+            const account = accountOf(listed)
+            if (listed.ended !== undefined) continue
             yield* Effect.gen(function* () {
+              // It may have been given back while the lock was waited for.
+              const found = yield* adoptions.get(account)
+              if (Option.isNone(found) || found.value.ended !== undefined) return
+              const adoption = found.value
+              if (adoption.returning !== undefined) {
+                return yield* Effect.logWarning(
+                  `${printable(account.toString())} was being given back when a process ended. Bring it to an end with: tokenkeep import --undo ${adoption.tool}`,
+                )
+              }
               const record = yield* accounts.get(account)
               const shape = toolCalled(adoption.tool)?.shape?.(adoption.entry)
               if (shape === undefined) return
-              const found = Option.isSome(record)
+              const standing = Option.isSome(record)
                 ? yield* adoptions.feed(adoption, record.value)
                 : yield* adoptions.standing(adoption, shape, yield* files.read(adoption.path))
-              const isMoved = found !== "untouched" || Option.exists(record, (ours) => isOf(adoption, ours))
+              const isMoved = standing !== "untouched" || Option.exists(record, (ours) => isOf(adoption, ours))
               // It was begun, and nothing was moved.
               if (!isMoved) return yield* adoptions.remove(account)
               if (Option.isNone(record)) yield* adoptions.end(adoption, "the login was forgotten here")

@@ -120,7 +120,8 @@ export const make = Effect.gen(function* () {
           const isSame = Option.getOrUndefined(Option.map(now, (file) => file.text)) === Option.getOrUndefined(was)
           if (!isSame) return yield* new FileChanged({ path })
           yield* fs.rename(temporary, target)
-          yield* syncFolder(folder)
+          // It is in place, and must not be called a failure: not all folders that can be written to can be opened.
+          yield* Effect.ignore(syncFolder(folder))
         }).pipe(Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true }))))
       },
       (effect, path) => Effect.catchTag(effect, "PlatformError", () => Effect.fail(trouble(path, "write")())),

@@ -13,11 +13,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs"
+import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import * as fc from "fast-check"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { Adoptions } from "../../src/import/Adoptions.ts"
+import { Takeover } from "../../src/import/Takeover.ts"
 import { Accounts } from "../../src/broker/Accounts.ts"
 import * as Importing from "../support/Importing.ts"
 import * as Logs from "../support/Logs.ts"
@@ -244,6 +246,39 @@ describe("a login that is adopted", () => {
       assert.strictEqual(readFileSync(path, "utf8"), text)
       assert.isUndefined(yield* ours(home))
       assert.deepStrictEqual(yield* process(adoptionOf()), Option.none())
+    }),
+  )
+
+  it.live("is moved also where its folder can be written to and not be opened", () =>
+    Effect.gen(function* () {
+      const { home, theirs } = yield* setUp
+      const process = Effect.provide(processIn(home, { unopened: `${home}/.claude` }))
+      yield* process(adopt("claude"))
+      assert.deepStrictEqual([theirs(), yield* ours(home)], ["", refreshToken])
+      yield* process(undo())
+      assert.deepStrictEqual([theirs(), yield* ours(home)], [refreshToken, undefined])
+    }),
+  )
+
+  it.live("has one owner if it is given back while another process waits to see to it", () =>
+    Effect.gen(function* () {
+      const { home, path, process, theirs } = yield* setUp
+      yield* process(adopt("claude"))
+      yield* process(refreshed("1"))
+      const adoption = `${home}/tk/adopted/anthropic/default.json`
+      let happened = false
+      // As far as somebody came who was killed over it.
+      const beforeLock = () => {
+        if (happened) return
+        happened = true
+        const returning = createHash("sha256").update("refresh-1").digest("hex")
+        writeFileSync(adoption, JSON.stringify({ ...JSON.parse(readFileSync(adoption, "utf8")), returning }))
+        writeFileSync(path, readFileSync(path, "utf8").replace('"refreshToken":""', '"refreshToken":"refresh-1"'))
+      }
+      yield* Effect.flatMap(Takeover, ({ settle }) => settle).pipe(Effect.provide(processIn(home, { beforeLock })))
+      assert.isTrue(happened)
+      yield* process(undo())
+      assert.deepStrictEqual([theirs(), yield* ours(home)], ["refresh-1", undefined])
     }),
   )
 
