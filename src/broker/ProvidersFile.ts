@@ -5,14 +5,13 @@
 import { Config, Effect, FileSystem, Layer, Option, Path, Redacted } from "effect"
 import { ProviderNotConfigured, SecretUnavailable } from "../domain/Errors.ts"
 import type { SecretReference } from "../oauth/ProviderRecord.ts"
+import { definitionOf, type Resolved, resolve } from "../oauth/ProviderResolution.ts"
 import { builtIn } from "../providers/BuiltIn.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
+import * as FileReading from "../system/FileReading.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as ConfigFile from "./ConfigFile.ts"
-import { definitionOf } from "./DefinitionOf.ts"
-import * as FileReading from "./FileReading.ts"
-import * as PrivateFile from "./PrivateFile.ts"
-import { ProviderDefinitions } from "./ProviderDefinitions.ts"
-import { type Resolved, resolve } from "./ProviderResolution.ts"
 import { fieldsOf, Providers, resolvedOr } from "./Providers.ts"
 
 export const layer = Layer.effect(

@@ -5,16 +5,17 @@
 import { Array, Console, Effect, Option, Path, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
-import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
-import { resolve, whole } from "../broker/ProviderResolution.ts"
 import { Providers } from "../broker/Providers.ts"
 import * as Account from "../domain/AccountKey.ts"
+import { ascii } from "../domain/AsciiJson.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { FlowType } from "../domain/Session.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import { combine, resolve } from "../oauth/ProviderResolution.ts"
 import { SecureUrl } from "../oauth/SecureUrl.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import { flowNames, nameOf } from "./FlowName.ts"
 import { onHost } from "./OnHost.ts"
 import { UsageError } from "./UsageError.ts"
@@ -121,7 +122,7 @@ const add = Command.make(
     const isOwn = !definitions.some((known) => known.name === (typed.extends ?? name))
     // Where nothing is known of it, no scope is asked for unless it is said.
     const said = isOwn ? { scopes: [], ...typed } : typed
-    const combined = whole(name, said, definitions)
+    const combined = combine(name, said, definitions)
     if (Option.isNone(combined)) {
       return yield* refused("What --extends names is not known. See what is with: tokenkeep provider list --all")
     }
@@ -212,7 +213,8 @@ const remove = Command.make(
 const rowOf = (name: string, { endpoints, flows, issuer }: ProviderDefinition["record"]) => [
   printable(Account.make(name).toString()),
   (flows ?? []).map((flow) => nameOf[flow]).join(","),
-  issuer ?? endpoints?.token ?? "",
+  // A server that said itself where its login is has written this.
+  printable(issuer ?? endpoints?.token ?? ""),
 ]
 
 /** What is known of a provider that is not configured, and what the configuration would have to say of it. */
@@ -265,7 +267,7 @@ const show = Command.make(
     yield* here
     const providers = yield* Providers
     const record = yield* providers.record(name)
-    yield* Console.log(JSON.stringify(yield* Effect.orDie(encodeRecord(record)), undefined, 2))
+    yield* Console.log(ascii(yield* Effect.orDie(encodeRecord(record)), 2))
   }),
 ).pipe(Command.withDescription("Print all that is known of a provider, as JSON; a secret is only referred to in it"))
 

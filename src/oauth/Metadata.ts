@@ -93,8 +93,8 @@ const discover = Effect.fnUntraced(function* (fetch: ProviderFetch["Service"], p
     const reason = classify(answer.status, undefined, Option.none())
     return yield* new ProviderFailure({ provider: provider.name, reason })
   }
-  const response = Response.json(Option.getOrNull(Option.map(answer.json, Redacted.value)))
-  return yield* Effect.tryPromise(() => oauth.processDiscoveryResponse(new URL(issuer), response)).pipe(
+  const json = Option.getOrNull(Option.map(answer.json, Redacted.value))
+  return yield* Effect.tryPromise(() => oauth.processDiscoveryResponse(new URL(issuer), Response.json(json))).pipe(
     Effect.catch(() => misconfigured(provider, "its metadata is malformed, or names another issuer")),
   )
 })

@@ -165,6 +165,17 @@ describe("tokenkeep provider", () => {
     }).pipe(Effect.provide(layer)),
   )
 
+  it.effect("lists and shows what a server has written of itself without its escapes", () =>
+    Effect.gen(function* () {
+      const providers = yield* Providers
+      const issuer = "https://id.example/\u001b]0;x\u0007\u009b2J\u202e"
+      yield* providers.set("x", { issuer, clientId: "\u009b2J", scopes: [], flows: ["device_code"] })
+      for (const line of [...(yield* said("list")), ...(yield* said("show", "x"))]) {
+        assert.match(line, /^[\t\n\x20-\x7e]*$/)
+      }
+    }).pipe(Effect.provide(layer)),
+  )
+
   it.effect("shows no record that is not whole, but says what it lacks", () =>
     Effect.gen(function* () {
       const failure = yield* Effect.flip(run(["show", "google"]))

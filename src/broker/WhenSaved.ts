@@ -6,7 +6,7 @@ import { Context, Effect } from "effect"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import type { AccountRecord } from "../domain/AccountRecord.ts"
 
-export class Adopted extends Context.Reference<(account: AccountKey, record: AccountRecord) => Effect.Effect<void>>(
-  "tokenkeep/broker/Adopted",
+export const WhenSaved = Context.Reference<(account: AccountKey, record: AccountRecord) => Effect.Effect<void>>(
+  "tokenkeep/broker/WhenSaved",
   { defaultValue: () => () => Effect.void },
-) {}
+)

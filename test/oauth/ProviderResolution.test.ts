@@ -2,8 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as fc from "fast-check"
 import * as ConfigFile from "../../src/broker/ConfigFile.ts"
-import { resolve } from "../../src/broker/ProviderResolution.ts"
 import type { ProviderDefinition } from "../../src/oauth/Provider.ts"
+import { resolve } from "../../src/oauth/ProviderResolution.ts"
+import { builtIn } from "../../src/providers/BuiltIn.ts"
 
 const hub: ProviderDefinition = {
   name: "hub",
@@ -63,6 +64,17 @@ describe("a provider's record", () => {
     // Whatever is said by name is as it is said.
     assert.strictEqual(at({ endpoints: { token, revocation } }).endpoints?.revocation, revocation)
     assert.strictEqual(at({ endpoints: { authorization: "https://x.example/a" } }).endpoints?.revocation, revocation)
+  })
+
+  it("shows no third server what is granted by one that the configuration has put in the place of the known one", () => {
+    const token = "https://ghe.example/token"
+    const moved = resolve("work", { extends: "copilot", endpoints: { token } }, builtIn)
+    assert(moved._tag === "Resolved")
+    assert.deepStrictEqual(moved.resolved.record.endpoints, { token })
+    // To say where the issuer is, and not where its tokens are, leaves no endpoint to send anything to.
+    const issuer = "https://moved.example"
+    const endpoints = { authorization: "https://moved.example/authorize" }
+    assert.strictEqual(resolve("whole", { issuer, endpoints }, [whole])._tag, "Malformed")
   })
 
   it("may build on another of a different name", () => {
