@@ -232,7 +232,9 @@ const giveBack = Effect.fnUntraced(function* (text: string) {
   const takeover = yield* Takeover
   const adoption = yield* pick(text, yield* adoptions.list, ({ tool }) => tool)
   if (adoption === undefined) {
-    return yield* new ImportRefused({ detail: `No login of ${printable(text)} was adopted. Nothing was changed.` })
+    return yield* new ImportRefused({
+      detail: `No login of ${printable(text)} was adopted. Nothing was changed; one that was copied is forgotten with: tokenkeep logout`,
+    })
   }
   const account = accountOf(adoption)
   const returned = yield* takeover.undo(account)
