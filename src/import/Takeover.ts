@@ -179,12 +179,16 @@ export class Takeover extends Context.Service<
         const { refreshToken, text, token } = yield* readAgain(login)
         const id = yield* markOf
         const taken = yield* adoptions.hashOf(refreshToken)
-        // What an adoption that was not finished has saved here, and nobody has used, is not somebody's login.
+        const latest = Option.getOrUndefined(
+          yield* Effect.orElseSucceed(adoptions.get(account), () => Option.none<Adoption>()),
+        )
+        // What was taken from the same place and never used here is not somebody's login: what is there now is newer.
         const mayReplace = Effect.fnUntraced(function* (current: AccountRecord.AccountRecord) {
           if (replace) return true
           const { refreshToken } = current.token
-          if (Option.isNone(known) || refreshToken === undefined || !isOf(known.value, current)) return false
-          return (yield* adoptions.hashOf(refreshToken)) === known.value.taken
+          const isSame = latest !== undefined && latest.path === login.path && latest.entry === login.entry
+          if (!isSame || refreshToken === undefined || !isOf(latest, current)) return false
+          return (yield* adoptions.hashOf(refreshToken)) === latest.taken
         })
         if (Option.isSome(before) && !(yield* mayReplace(before.value))) return yield* new AccountExists({ account })
         yield* adoptions.keepOriginal(account, text)
@@ -257,8 +261,9 @@ export class Takeover extends Context.Service<
           yield* forget
           return { _tag: "Returned", isSpent } as const
         })
-        // They got it back before whoever gave it was killed, and have used it since: theirs is newer.
-        if (standing === "anew" && adoption.returning === hash) return yield* finish
+        // They got it back before whoever gave it was killed, or had it all the time, and have used it since: theirs is newer.
+        const isTheirs = adoption.returning === hash || (adoption.taken === hash && isOf(adoption, ours))
+        if (standing === "anew" && isTheirs) return yield* finish
         const isApart = standing === "anew" || (standing === "untouched" && !isOf(adoption, ours))
         if (isApart) {
           yield* forget

@@ -55,9 +55,11 @@ describe("a refreshed token that cannot be saved", () => {
   it.effect("is told to whoever adopted the login when it is saved, and not before", () =>
     Effect.gen(function* () {
       const told: Array<string> = []
-      const { access, accounts, disk } = yield* Effect.provideService(setUpFull, Adopted, (account, { token }) =>
-        Effect.sync(() => void told.push(`${account} ${accessOf(token)}`)),
-      )
+      const { access, accounts, disk } = yield* Effect.provideService(setUpFull, Adopted, {
+        saved: (account, { token }) => Effect.sync(() => void told.push(`${account} ${accessOf(token)}`)),
+        spentBy: () => Effect.succeedNone,
+        forgotten: () => Effect.void,
+      })
       yield* access(github)
       assert.deepStrictEqual(told, [])
       disk.isFull = false

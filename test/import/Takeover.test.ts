@@ -21,6 +21,7 @@ import * as Account from "../../src/domain/AccountKey.ts"
 import { Adoptions } from "../../src/import/Adoptions.ts"
 import { Takeover } from "../../src/import/Takeover.ts"
 import { Accounts } from "../../src/broker/Accounts.ts"
+import { Adopted } from "../../src/broker/Adopted.ts"
 import * as Importing from "../support/Importing.ts"
 import * as Logs from "../support/Logs.ts"
 import { tagOf } from "../support/tagOf.ts"
@@ -293,6 +294,77 @@ describe("a login that is adopted", () => {
       yield* process(adopt("claude", work))
       assert.strictEqual(yield* tagOf(process(take("opencode", work, true))), "ImportRefused")
       assert.strictEqual(yield* ours(home, work), refreshToken)
+    }),
+  )
+})
+
+/** Why its refresh token must not be sent, and whether the record has it still. */
+const spentBy = Effect.gen(function* () {
+  const record = yield* Effect.flatMap(Accounts, ({ get }) => get(Importing.anthropicAccount))
+  return yield* (yield* Adopted).spentBy(Importing.anthropicAccount, Option.getOrThrow(record))
+})
+
+describe("a tool that had begun a refresh before its login was moved", () => {
+  const movedTooLate = Effect.gen(function* () {
+    const world = yield* setUp
+    yield* world.process(adopt("claude"))
+    assert.deepStrictEqual(yield* world.process(spentBy), Option.none())
+    // What it got for the refresh token that is here now.
+    writeFileSync(world.path, world.text.replace(refreshToken, "newer"))
+    return world
+  })
+
+  it.live("is not logged out by a use of the token that it has spent, and can be moved again", () =>
+    Effect.gen(function* () {
+      const { home, process, theirs } = yield* movedTooLate
+      assert.include(
+        Option.getOrThrow(yield* process(spentBy)),
+        "it was not sent. Move the login here again with: tokenkeep import claude",
+      )
+      yield* Effect.flatMap(Takeover, ({ settle }) => settle).pipe(process)
+      assert.include(Option.getOrThrow(yield* process(spentBy)), "it was not sent")
+      yield* process(adopt("claude"))
+      assert.deepStrictEqual([theirs(), yield* ours(home)], ["", "newer"])
+      assert.deepStrictEqual(yield* process(spentBy), Option.none())
+    }),
+  )
+
+  it.live("keeps the login if it is to have it again", () =>
+    Effect.gen(function* () {
+      const { home, process, theirs } = yield* movedTooLate
+      assert.strictEqual((yield* process(undo()))._tag, "Returned")
+      assert.deepStrictEqual([theirs(), yield* ours(home)], ["newer", undefined])
+    }),
+  )
+
+  it.live("is not, by one whose token was refreshed here since", () =>
+    Effect.gen(function* () {
+      const { path, process, text } = yield* setUp
+      yield* process(adopt("claude"))
+      yield* process(refreshed("1"))
+      writeFileSync(path, text.replace(refreshToken, "own"))
+      assert.deepStrictEqual(yield* process(spentBy), Option.none())
+    }),
+  )
+})
+
+describe("a logout of an adopted login", () => {
+  it.live("leaves no token of it in a file of ours, and says which tool is logged out with it", () =>
+    Effect.gen(function* () {
+      const { home, path, process } = yield* setUp
+      yield* process(adopt("claude"))
+      const before = readFileSync(path, "utf8")
+      const logs = Logs.make()
+      yield* Effect.gen(function* () {
+        yield* Effect.flatMap(Accounts, ({ remove }) => remove(Importing.anthropicAccount))
+        yield* (yield* Adopted).forgotten(Importing.anthropicAccount)
+      }).pipe(process, Effect.provide(logs.layer))
+      assert.deepStrictEqual(readdirSync(`${home}/tk/adopted/anthropic`), ["default.json"])
+      assert.lengthOf(logs.lines, 1)
+      assert.include(logs.lines[0], `${path} is left alone from now on`)
+      assert.strictEqual(readFileSync(path, "utf8"), before)
+      assert.deepStrictEqual(yield* process(undo()), { _tag: "NothingHere" })
+      assert.deepStrictEqual(readdirSync(`${home}/tk/adopted/anthropic`), [])
     }),
   )
 })

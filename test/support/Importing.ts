@@ -103,7 +103,7 @@ export const processIn = (
   ).pipe(Layer.provide(AccountLock.layerMemory))
   return Layer.mergeAll(Takeover.layer, Search.layerNoDeps, Adoptions.layer).pipe(
     Layer.provideMerge(Accounts.layer),
-    Layer.provide(Adoptions.layerFeeding),
+    Layer.provideMerge(Adoptions.layerFeeding),
     Layer.provideMerge(Layer.mergeAll(TokenStoreFile.layer, locks, Providers.layerMemory(providers), machine)),
     Layer.provideMerge(BrokerConfig.layer(`${home}/tk`)),
     Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
