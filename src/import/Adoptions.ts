@@ -79,6 +79,8 @@ export type Standing =
   | "returned"
   /** A refresh token of its own. */
   | "anew"
+  /** A login of another kind: a key, say. */
+  | "other"
   /** No refresh token, and an access token of its own, or none. */
   | "emptied"
   /** Nothing of the login. */
@@ -87,6 +89,7 @@ export type Standing =
 
 const endings: { readonly [standing in Standing]?: string } = {
   anew: "the tool has logged in anew by itself",
+  other: "the tool has a login of another kind there",
   emptied: "the tool has logged out, or has another access token",
   gone: "the tool has no login there any more",
 }
@@ -183,6 +186,8 @@ export class Adoptions extends Context.Service<
         if (Option.isNone(file)) return "gone"
         const { text } = file.value
         if (Option.isNone(JsonText.valueAt(text, []))) return "damaged"
+        const kind = shape.kind === undefined ? undefined : textIn(JsonText.valueAt(text, shape.kind[0]))
+        if (kind !== undefined && kind !== shape.kind?.[1]) return "other"
         const refreshToken = textIn(JsonText.valueAt(text, shape.refreshToken))
         if (refreshToken !== undefined) {
           const hash = yield* hashOf(Redacted.make(refreshToken))

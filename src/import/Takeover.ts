@@ -5,7 +5,7 @@
  * is it nowhere: it is saved here before it is taken out there, and put back there before it is forgotten here. Whoever is
  * killed in between does it again. All of it is done while holding the account's `refresh` lock.
  */
-import { Context, Data, DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Context, Data, DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
 import { ChildProcessSpawner } from "effect/process"
@@ -157,6 +157,11 @@ export class Takeover extends Context.Service<
             detail: `${oneLine(login.path)} has no refresh token of that login${content?._tag === "Dead" ? `: ${content.why}` : ""}. Nothing was changed; see tokenkeep import`,
           })
         }
+        if (Option.exists(file, ({ names }) => names > 1)) {
+          return yield* new ImportRefused({
+            detail: `${oneLine(login.path)} has another name (it is a hard link), under which the refresh token would stay. Nothing was changed; make it a file of its own first: cp -p it, and mv the copy over it.`,
+          })
+        }
         return { text, token: content.token, refreshToken: content.token.refreshToken }
       })
 
@@ -258,13 +263,15 @@ export class Takeover extends Context.Service<
         const isSpent = ours.history.standing._tag !== "Good"
         const finish = Effect.gen(function* () {
           yield* accounts.remove(account)
+          yield* files.tidy(adoption.path)
           yield* forget
           return { _tag: "Returned", isSpent } as const
         })
         // They got it back before whoever gave it was killed, or had it all the time, and have used it since: theirs is newer.
         const isTheirs = adoption.returning === hash || (adoption.taken === hash && isOf(adoption, ours))
         if (standing === "anew" && isTheirs) return yield* finish
-        const isApart = standing === "anew" || (standing === "untouched" && !isOf(adoption, ours))
+        const isApart =
+          standing === "anew" || standing === "other" || (standing === "untouched" && !isOf(adoption, ours))
         if (isApart) {
           yield* forget
           return { _tag: "KeptApart" }
@@ -296,10 +303,7 @@ export class Takeover extends Context.Service<
         const rebuilt = Option.isNone(now)
           ? original
           : Option.flatMap(original, (text) =>
-              JsonText.valueAt(text, root).pipe(
-                Option.flatMap(decodeJson),
-                Option.flatMap((value) => JsonText.withValue(now.value, root, value)),
-              ),
+              JsonText.textAt(text, root).pipe(Option.flatMap((value) => JsonText.withText(now.value, root, value))),
             )
         const text = Option.flatMap(rebuilt, (text) => JsonText.withValues(text, changes))
         if (Option.isSome(text)) return text.value
@@ -397,8 +401,6 @@ const marked = (token: StoredToken, id: string): StoredToken => ({
   ...token,
   extras: Redacted.make({ ...Redacted.value(token.extras), [mark]: id }),
 })
-
-const decodeJson = Schema.decodeUnknownOption(Schema.Json)
 
 const present = (login: FoundLogin, account: AccountKey, content: FoundLogin["content"]) =>
   content._tag === "Token"

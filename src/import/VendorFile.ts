@@ -12,6 +12,8 @@ export interface Content {
   readonly text: string
   readonly mode: number
   readonly uid: Option.Option<number>
+  /** How many names it has. */
+  readonly names: number
 }
 
 /** Somebody else has changed the file since it was read. */
@@ -33,6 +35,9 @@ export class FileTrouble extends Data.TaggedError("FileTrouble")<{
 
 const trouble = (path: string, operation: "read" | "write") => () => new FileTrouble({ path, operation })
 
+/** Some tools keep a lot in one file; more than this no login is among. */
+const largest = 64 * 1024 * 1024
+
 const leftover = ".tokenkeep.tmp"
 
 /** Nobody takes longer to write a file this small. */
@@ -48,18 +53,20 @@ export const make = Effect.gen(function* () {
   /** The file; none if there is none. What is not UTF-8 has an empty text, which no file of a tool has. */
   const read = Effect.fnUntraced(
     function* (path: string) {
-      const { mode, uid } = yield* fs.stat(path)
+      const { mode, nlink, size, type, uid } = yield* fs.stat(path)
+      // A pipe would be waited for, and a device has no end.
+      if (type !== "File" || size > largest) return yield* new FileTrouble({ path, operation: "read" })
       const bytes = yield* fs.readFile(path)
       const text = Result.getOrElse(
         Result.try(() => decoder.decode(bytes)),
         () => "",
       )
-      return Option.some<Content>({ text, mode: mode & 0o7777, uid })
+      return Option.some<Content>({ text, mode: mode & 0o7777, uid, names: Number(Option.getOrElse(nlink, () => 1)) })
     },
     (effect, path) =>
       effect.pipe(
         Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
-        Effect.mapError(trouble(path, "read")),
+        Effect.catchTag("PlatformError", () => Effect.fail(trouble(path, "read")())),
       ),
   )
 
@@ -76,7 +83,7 @@ export const make = Effect.gen(function* () {
 
   /** Removes what processes that were killed over it have left, which holds tokens; not what somebody writes now. */
   const removeLeftovers = Effect.fnUntraced(
-    function* (target: string) {
+    function* (target: string, atLeast = longestWrite) {
       const folder = paths.dirname(target)
       const now = yield* Clock.currentTimeMillis
       const names = yield* fs.readDirectory(folder)
@@ -84,7 +91,7 @@ export const make = Effect.gen(function* () {
       for (const name of names.filter(isLeft)) {
         const path = paths.join(folder, name)
         const { mtime } = yield* fs.stat(path)
-        const isOld = Option.exists(mtime, (written) => now - written.getTime() > Duration.toMillis(longestWrite))
+        const isOld = Option.exists(mtime, (written) => now - written.getTime() > Duration.toMillis(atLeast))
         if (isOld) yield* fs.remove(path, { force: true })
       }
     },
@@ -93,6 +100,16 @@ export const make = Effect.gen(function* () {
 
   return {
     read,
+
+    /**
+     * Removes all that processes that were killed have left beside the file. Who writes at this moment fails, as if the
+     * folder could not be written to; so this is for what seldom happens.
+     */
+    tidy: (path: string) =>
+      fs.realPath(path).pipe(
+        Effect.flatMap((target) => removeLeftovers(target, Duration.millis(-1))),
+        Effect.ignore,
+      ),
 
     /** Replaces the text, if it is still what was read; `was` is none for a file that is to be new. */
     replace: Effect.fnUntraced(

@@ -4,6 +4,7 @@
 import {
   chmodSync,
   existsSync,
+  linkSync,
   lstatSync,
   readdirSync,
   readFileSync,
@@ -250,6 +251,47 @@ describe("a login that is adopted", () => {
     }),
   )
 
+  it.live("is left alone where its tool has a login of another kind by now", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const path = yield* place(home, ".local/share/opencode/auth.json", golden("opencode/auth.json"))
+      const process = Effect.provide(processIn(home))
+      yield* process(adopt("opencode", Importing.anthropicAccount, "anthropic"))
+      const keyed = '{"anthropic":{"type":"api","key":"sk-EXAMPLE"}}'
+      writeFileSync(path, keyed)
+      assert.deepStrictEqual(yield* process(spentBy), Option.none())
+      yield* process(refreshed("1"))
+      assert.strictEqual((yield* process(undo()))._tag, "KeptApart")
+      assert.strictEqual(readFileSync(path, "utf8"), keyed)
+      assert.strictEqual(yield* ours(home), "refresh-1")
+    }),
+  )
+
+  it.live("is given back as it was written, to the last digit", () =>
+    Effect.gen(function* () {
+      const { path, process, text } = yield* setUp
+      const precise = text.replace('"accessToken"', '"number" : 12345678901234567890.10, "accessToken"')
+      writeFileSync(path, precise)
+      yield* process(adopt("claude"))
+      writeFileSync(path, '{ "mcp": 98765432109876543210 }\n')
+      yield* process(undo())
+      const given = readFileSync(path, "utf8")
+      assert.include(given, '"number" : 12345678901234567890.10')
+      assert.include(given, '"mcp": 98765432109876543210')
+      assert.strictEqual(refreshTokenIn(path), refreshToken)
+    }),
+  )
+
+  it.live("stays the tool's where its file has another name, which would keep the refresh token", () =>
+    Effect.gen(function* () {
+      const { home, path, process, text } = yield* setUp
+      linkSync(path, `${home}/copy`)
+      assert.strictEqual(yield* tagOf(process(adopt("claude"))), "ImportRefused")
+      assert.strictEqual(readFileSync(path, "utf8"), text)
+      assert.isUndefined(yield* ours(home))
+    }),
+  )
+
   it.live("is moved also where its folder can be written to and not be opened", () =>
     Effect.gen(function* () {
       const { home, theirs } = yield* setUp
@@ -422,6 +464,7 @@ describe("whoever is killed", () => {
           assert.strictEqual(theirs(), good, when)
           assert.isUndefined(yield* ours(home), when)
           assert.deepStrictEqual(yield* process(adoptionOf()), Option.none(), when)
+          if (!isOver) assert.deepStrictEqual(readdirSync(`${home}/.claude`), [".credentials.json"], when)
         }
         assert.isAbove(killAt, 5)
       }),
