@@ -9,6 +9,7 @@ import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import packageJson from "../package.json" with { type: "json" }
+import { builtIn } from "../src/providers/BuiltIn.ts"
 import * as Protocol from "../src/server/Protocol.ts"
 import { loggedIn } from "./support/LoggedIn.ts"
 import { recordOf, tokenOf } from "./support/Records.ts"
@@ -71,10 +72,31 @@ describe("the README", () => {
     for (const path of paths) assert.isTrue(existsSync(`${root}/${path}`), path)
   })
 
+  it("says of each provider that is built in what to bring", () => {
+    const [, section = ""] = /## Providers\n([^]*?)\n## /.exec(readme) ?? []
+    const rows = [...section.matchAll(/^\| (`.*?) *\| (.*?) *\|$/gm)].map(([, names = "", what = ""]) => ({
+      names,
+      what,
+    }))
+    const named = rows.flatMap(({ names, what }) =>
+      [...names.matchAll(/`(\w+)`/g)].map(([, name = ""]) => [name, what] as const),
+    )
+    assert.sameMembers(
+      named.map(([name]) => name),
+      builtIn.map(({ name }) => name),
+    )
+    for (const [name, what] of named) {
+      const { record } = builtIn.find((known) => known.name === name) ?? {}
+      if (record?.clientId !== undefined) assert.notInclude(what, "client id", name)
+      if (record?.clientSecret !== undefined) assert.include(what, "secret", name)
+    }
+  })
+
   it("lists the operations that there are", () => {
     const handlers = readFileSync(`${root}/src/server/Handlers.ts`, "utf8")
     const served = [...handlers.matchAll(/\b(?:operation|handOut|remove)\("([a-z_]+)",/g)].map(([, op = ""]) => op)
-    const listed = [...readme.matchAll(/^\| `([a-z_]+)`/gm)].map(([, op = ""]) => op).filter((op) => op !== "cancel")
+    const protocol = readme.slice(readme.indexOf("## The protocol"))
+    const listed = [...protocol.matchAll(/^\| `([a-z_]+)`/gm)].map(([, op = ""]) => op).filter((op) => op !== "cancel")
     assert.sameMembers(listed, served)
     const { expiresAt: _, ...eternal } = { ...tokenOf("x"), extras: {} }
     assert.include(readme, `\`expiry\` ${String(Protocol.encodeToken(eternal)["expiry"])}`)

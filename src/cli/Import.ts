@@ -1,10 +1,8 @@
 /**
  * `import`: shows the logins of other tools on this machine, takes one over, and gives an adopted one back.
  */
-import { Console, DateTime, Effect, Layer, Option, Redacted, Stdio, Stream, Terminal } from "effect"
+import { Console, DateTime, Effect, Layer, Option, Stdio, Stream, Terminal } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
-import { sha256 } from "../broker/Sha256.ts"
-import { fingerprint } from "../domain/Fingerprint.ts"
 import { AccountKeyFromString, type AccountKey } from "../domain/AccountKey.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
@@ -12,6 +10,7 @@ import { type Adoption, Adoptions, accountOf } from "../import/Adoptions.ts"
 import { type Found, type FoundLogin, Search, sharers } from "../import/Search.ts"
 import { ImportRefused, type Returned, Takeover } from "../import/Takeover.ts"
 import { toolCalled, tools } from "../import/Tools.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
 import { onHost } from "./OnHost.ts"
 import * as Services from "./Services.ts"
 import * as Table from "./Table.ts"
@@ -309,8 +308,6 @@ const expiry = ({ content }: FoundLogin, now: DateTime.Utc): string => {
   if (DateTime.isGreaterThan(expiresAt, now)) return `in ${inWords(DateTime.distance(now, expiresAt))}`
   return refreshToken === undefined ? "expired" : "refreshed on use"
 }
-
-const fingerprintOf = (secret: Redacted.Redacted) => fingerprint(sha256, Redacted.value(secret))
 
 const toJson = Effect.fnUntraced(function* (found: Found, adopted: ReadonlyArray<Adoption>) {
   const logins = yield* Effect.forEach(

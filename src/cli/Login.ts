@@ -89,8 +89,8 @@ Waiting for you; the code lives for ${time}. Ctrl-C cancels.`)
 
 /** What a person sees of it is the provider's page; nothing comes back to this program. */
 const redirectHint = `
-If the page complains about the redirect URI, register http://127.0.0.1/callback at the provider, and give the same one to:
-tokenkeep provider add --redirect-uri http://127.0.0.1/callback`
+If the page complains about the redirect URI: register http://127.0.0.1/callback at the provider, and say the same here, with
+--redirect-uri http://127.0.0.1/callback at tokenkeep provider add, or as its redirectUris in the configuration.`
 
 const showPage = Effect.fnUntraced(function* (begun: InitiatedLogin, time: string, noBrowser: boolean) {
   yield* Console.error(`

@@ -16,10 +16,8 @@
  */
 import { Context, DateTime, Effect, Layer, Option, Path, Redacted, Schema } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
-import * as AccountFileName from "../broker/AccountFileName.ts"
-import { Adopted } from "../broker/Adopted.ts"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
-import * as PrivateFile from "../broker/PrivateFile.ts"
+import { Adopted } from "../broker/Adopted.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { BucketName, ProviderName } from "../domain/AccountKey.ts"
 import * as Account from "../domain/AccountKey.ts"
@@ -27,10 +25,13 @@ import type { AccountRecord } from "../domain/AccountRecord.ts"
 import { StoreCorrupt, type StoreUnavailable } from "../domain/Errors.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { StoredToken } from "../domain/Token.ts"
+import { textIn } from "../oauth/JsonObject.ts"
+import * as FileName from "../system/FileName.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import * as JsonText from "./JsonText.ts"
 import type { Shape } from "./Tool.ts"
+import * as ToolFile from "./ToolFile.ts"
 import { toolCalled } from "./Tools.ts"
-import * as VendorFile from "./VendorFile.ts"
 
 /** What is known of an adopted login. Tokens are there as their SHA-256 only. */
 const Adoption = Schema.Struct({
@@ -94,9 +95,6 @@ const endings: { readonly [standing in Standing]?: string } = {
   gone: "the tool has no login there any more",
 }
 
-const textIn = (value: Option.Option<unknown>) =>
-  Option.getOrUndefined(Option.filter(value, (text): text is string => typeof text === "string" && text !== ""))
-
 /** What is written for a token. */
 export const changesFor = (
   shape: Shape,
@@ -128,17 +126,17 @@ export class Adoptions extends Context.Service<
     readonly standing: (
       adoption: Adoption,
       shape: Shape,
-      file: Option.Option<VendorFile.Content>,
+      file: Option.Option<ToolFile.Content>,
     ) => Effect.Effect<Standing>
     /** Whether our refresh token is one that the tool has or had, and the tool has one now: it may have used ours. */
-    readonly mayBeSpent: (adoption: Adoption, record: AccountRecord) => Effect.Effect<boolean, VendorFile.FileTrouble>
+    readonly mayBeSpent: (adoption: Adoption, record: AccountRecord) => Effect.Effect<boolean, ToolFile.FileTrouble>
     /** From now on the tool's file is left alone. */
     readonly end: (adoption: Adoption, why: string) => Effect.Effect<void, StoreUnavailable>
     /** Sees to it that the tool has the access token of our record, and nothing else; returns how the file was. */
     readonly feed: (
       adoption: Adoption,
       record: AccountRecord,
-    ) => Effect.Effect<Standing, StoreError | VendorFile.FileTrouble | VendorFile.FileChanged>
+    ) => Effect.Effect<Standing, StoreError | ToolFile.FileTrouble | ToolFile.FileChanged>
   }
 >()("tokenkeep/import/Adoptions") {
   static readonly layerNoDeps = Layer.effect(
@@ -146,33 +144,26 @@ export class Adoptions extends Context.Service<
     Effect.gen(function* () {
       const { adoptedDirectory } = yield* BrokerConfig
       const files = yield* PrivateFile.make
-      const vendor = yield* VendorFile.make
+      const vendor = yield* ToolFile.make
       const paths = yield* Path.Path
       const digest = yield* Digest.Digest
 
       const fileOf = Effect.fnUntraced(
         function* (account: AccountKey, suffix: string) {
-          const provider = yield* AccountFileName.encode(account.provider)
-          const bucket = yield* AccountFileName.encode(account.bucket)
+          const provider = yield* FileName.encode(account.provider)
+          const bucket = yield* FileName.encode(account.bucket)
           return paths.join(adoptedDirectory, provider, bucket + suffix)
         },
         Effect.provideService(Digest.Digest, digest),
       )
       const originalOf = (account: AccountKey) => fileOf(account, ".original")
 
-      const read = Effect.fnUntraced(function* (path: string) {
-        const content = yield* files.read(path)
-        if (Option.isNone(content)) return Option.none()
-        return yield* decode(content.value).pipe(
-          Effect.asSome,
-          Effect.mapError(() => StoreCorrupt.make({ path })),
-        )
-      })
+      const read = (path: string) => files.readAs(path, decode, StoreCorrupt.make({ path }))
 
       const set = Effect.fnUntraced(function* (adoption: Adoption) {
         const path = yield* fileOf(accountOf(adoption), extension)
         yield* files.write(path, yield* Effect.orDie(encode(adoption)))
-        yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
+        yield* files.removeLeftovers(path)
       })
 
       const hashOf = (secret: Redacted.Redacted) =>
@@ -181,21 +172,22 @@ export class Adoptions extends Context.Service<
       const standing = Effect.fnUntraced(function* (
         adoption: Adoption,
         shape: Shape,
-        file: Option.Option<VendorFile.Content>,
+        file: Option.Option<ToolFile.Content>,
       ): Effect.fn.Return<Standing> {
         if (Option.isNone(file)) return "gone"
         const { text } = file.value
         if (Option.isNone(JsonText.valueAt(text, []))) return "damaged"
-        const kind = shape.kind === undefined ? undefined : textIn(JsonText.valueAt(text, shape.kind[0]))
+        const kind =
+          shape.kind === undefined ? undefined : textIn(Option.getOrUndefined(JsonText.valueAt(text, shape.kind[0])))
         if (kind !== undefined && kind !== shape.kind?.[1]) return "other"
-        const refreshToken = textIn(JsonText.valueAt(text, shape.refreshToken))
+        const refreshToken = textIn(Option.getOrUndefined(JsonText.valueAt(text, shape.refreshToken)))
         if (refreshToken !== undefined) {
           const hash = yield* hashOf(Redacted.make(refreshToken))
           return hash === adoption.returning ? "returned" : hash === adoption.taken ? "untouched" : "anew"
         }
         const accessToken = JsonText.valueAt(text, shape.accessToken)
         if (Option.isNone(accessToken)) return "gone"
-        const hash = yield* hashOf(Redacted.make(textIn(accessToken) ?? ""))
+        const hash = yield* hashOf(Redacted.make(textIn(Option.getOrUndefined(accessToken)) ?? ""))
         return adoption.written.includes(hash) ? "fed" : "emptied"
       })
 

@@ -6,11 +6,12 @@ import { SecureRandom } from "effect/crypto"
 import * as Account from "../domain/AccountKey.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { oneLine } from "../domain/RemoteText.ts"
-import { type Content, type Entry, type Place, type State, stateOf } from "./FoundLogin.ts"
+import { groupOrOthersMayDoAnything } from "../system/Ownership.ts"
+import { type Content, type Entry, type Place, type State, stateOf } from "./LoginEntry.ts"
 import { Machine } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
+import * as ToolFile from "./ToolFile.ts"
 import { tools } from "./Tools.ts"
-import * as VendorFile from "./VendorFile.ts"
 
 /** A login of another tool. */
 export interface FoundLogin {
@@ -49,12 +50,12 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
     this,
     Effect.gen(function* () {
       const machine = yield* Machine
-      const files = yield* VendorFile.make
+      const files = yield* ToolFile.make
       const paths = yield* Path.Path
 
       const ownerOf = Effect.fnUntraced(function* ({ owner }: Place) {
         if (owner === undefined) return undefined
-        const file = yield* Effect.orElseSucceed(files.read(owner.path), () => Option.none<VendorFile.Content>())
+        const file = yield* Effect.orElseSucceed(files.read(owner.path), () => Option.none<ToolFile.Content>())
         return Option.isNone(file) ? undefined : owner.read(file.value.text)
       })
 
@@ -71,7 +72,7 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
           return { entries: [], remarks: [remark(`${oneLine(path)} is damaged. It was left as it is.`)] }
         }
         const isOthers = machine.uid !== -1 && Option.exists(uid, (owner) => owner !== machine.uid)
-        const isOpen = machine.uid !== -1 && (mode & 0o077) !== 0
+        const isOpen = machine.uid !== -1 && (mode & groupOrOthersMayDoAnything) !== 0
         const isSecret = reading.value.some(({ content }) => content._tag === "Token")
         const remarks = [
           ...(isSecret && isOthers ? [remark(`${oneLine(path)} belongs to another user.`)] : []),

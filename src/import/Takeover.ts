@@ -11,24 +11,25 @@ import { Hex } from "effect/encoding"
 import { ChildProcessSpawner } from "effect/process"
 import { AccountLock } from "../broker/AccountLock.ts"
 import { Accounts } from "../broker/Accounts.ts"
-import { AuthEvents, fingerprintOf } from "../broker/AuthEvents.ts"
-import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
+import { AuthEvents } from "../broker/AuthEvents.ts"
 import { type ConfigError, Providers } from "../broker/Providers.ts"
+import type { StoreError } from "../broker/TokenStore.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
-import type { StoreError } from "../broker/TokenStore.ts"
 import type { LockBusy, ProviderNotConfigured } from "../domain/Errors.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { StoredToken } from "../domain/Token.ts"
 import { granterOf } from "../oauth/Provider.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
 import { Adoptions, type Adoption, accountOf, changesFor, isOf, mark } from "./Adoptions.ts"
+import * as AskProgram from "./AskProgram.ts"
 import * as JsonText from "./JsonText.ts"
 import type { FoundLogin } from "./Search.ts"
-import * as SecretAsked from "./SecretAsked.ts"
 import type { Shape } from "./Tool.ts"
+import * as ToolFile from "./ToolFile.ts"
 import { toolCalled } from "./Tools.ts"
-import * as VendorFile from "./VendorFile.ts"
 
 /** There is nothing to take over, or it must not be. Nothing was changed. */
 export class ImportRefused extends Data.TaggedError("ImportRefused")<{ readonly detail: string }> {
@@ -47,9 +48,9 @@ export class AccountExists extends Data.TaggedError("AccountExists")<{ readonly 
 export type TakeoverError =
   | ImportRefused
   | AccountExists
-  | SecretAsked.NotTold
-  | VendorFile.FileTrouble
-  | VendorFile.FileChanged
+  | AskProgram.NotTold
+  | ToolFile.FileTrouble
+  | ToolFile.FileChanged
   | ProviderNotConfigured
   | ConfigError
   | StoreError
@@ -94,7 +95,7 @@ export class Takeover extends Context.Service<
       const events = yield* AuthEvents
       const providers = yield* Providers
       const definitions = yield* ProviderDefinitions
-      const files = yield* VendorFile.make
+      const files = yield* ToolFile.make
       const random = yield* SecureRandom.SecureRandom
       const digest = yield* Digest.Digest
       const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -129,7 +130,7 @@ export class Takeover extends Context.Service<
             return AccountRecord.fromLogin(token, now, granter)
           }),
         )
-        events.publish({ _tag: "import", account, source: tool.name, fingerprint: fingerprintOf(token) })
+        events.publish({ _tag: "import", account, source: tool.name, fingerprint: fingerprintOf(token.accessToken) })
       })
 
       /** An adoption that is not over must not lose what it has adopted. */
@@ -213,7 +214,7 @@ export class Takeover extends Context.Service<
         yield* keepHere(login, account, marked(token, id), granter, mayReplace)
         const emptied = JsonText.withValue(text, shape.refreshToken, "")
         yield* Effect.gen(function* () {
-          if (Option.isNone(emptied)) return yield* new VendorFile.FileTrouble({ path: login.path, operation: "write" })
+          if (Option.isNone(emptied)) return yield* new ToolFile.FileTrouble({ path: login.path, operation: "write" })
           return yield* files.replace(login.path, Option.some(text), emptied.value)
         }).pipe(
           // Nobody but us can have used it: we hold the lock.
@@ -290,7 +291,7 @@ export class Takeover extends Context.Service<
       const textWith = Effect.fnUntraced(function* (
         adoption: Adoption,
         shape: Shape,
-        file: Option.Option<VendorFile.Content>,
+        file: Option.Option<ToolFile.Content>,
         token: StoredToken,
         refreshToken: string,
       ) {
@@ -318,7 +319,7 @@ export class Takeover extends Context.Service<
             yield* refuseOther(account)
             const content =
               login.content._tag === "Elsewhere" && login.content.ask !== undefined
-                ? yield* SecretAsked.contentFor(login.content.ask)
+                ? yield* AskProgram.contentFor(login.content.ask)
                 : login.content
             const token = yield* present(login, account, content)
             if (token.refreshToken !== undefined) yield* granterFor(login, account)

@@ -3,8 +3,8 @@
  */
 import type { DateTime, Schema } from "effect"
 import type { StoredToken } from "../domain/Token.ts"
-import type { Place } from "./FoundLogin.ts"
 import type { Path } from "./JsonText.ts"
+import type { Place } from "./LoginEntry.ts"
 import type * as Machine from "./Machine.ts"
 
 /** Where one login is in a JSON file, for a login of which the tool is to keep the access token only. */
@@ -24,7 +24,7 @@ export interface Tool {
   /** What it calls itself. */
   readonly title: string
   /** Its files, those that it uses first. */
-  readonly places: (machine: Machine.Place) => ReadonlyArray<Place>
+  readonly places: (machine: Machine.Facts) => ReadonlyArray<Place>
   /** How a login in its file is edited. Without it the tool does not put up with a login that has no refresh token. */
   readonly shape?: (entry: string) => Shape
 }

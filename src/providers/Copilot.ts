@@ -82,7 +82,7 @@ const refused = (answer: VendorAnswer): VendorAnswer => {
     : answer
 }
 
-export const dialect: Dialect = {
+const dialect: Dialect = {
   request: (request, record) => {
     const githubToken = request.parameters["refresh_token"]
     if (request.call !== "refresh" || githubToken === undefined) return request

@@ -10,7 +10,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { TestClock } from "effect/testing"
-import { Machine, type Place } from "../../src/import/Machine.ts"
+import { Machine, type Facts } from "../../src/import/Machine.ts"
 import { type FoundLogin, Search, sharers } from "../../src/import/Search.ts"
 import { tools } from "../../src/import/Tools.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
@@ -22,7 +22,7 @@ const now = DateTime.makeUnsafe("2026-01-01T00:00:00Z")
 /** What is found in a home with these files; `HOME` in a variable is that home. */
 const findIn = Effect.fnUntraced(function* (
   files: { readonly [path: string]: string },
-  { platform = "linux", variables = {}, mode = 0o600 }: Partial<Place> & { readonly mode?: number } = {},
+  { platform = "linux", variables = {}, mode = 0o600 }: Partial<Facts> & { readonly mode?: number } = {},
 ) {
   const home = yield* TemporaryHome.make
   for (const [path, source] of Object.entries(files)) {
@@ -31,7 +31,7 @@ const findIn = Effect.fnUntraced(function* (
     writeFileSync(`${home}/${path}`, text)
     chmodSync(`${home}/${path}`, mode)
   }
-  const place: Place = {
+  const place: Facts = {
     platform,
     home,
     userName: "octo",
@@ -70,7 +70,7 @@ const rowOf = (login: FoundLogin) =>
   ].join(" ")
 
 const cases: ReadonlyArray<
-  readonly [string, { readonly [path: string]: string }, Partial<Place>, ReadonlyArray<string>]
+  readonly [string, { readonly [path: string]: string }, Partial<Facts>, ReadonlyArray<string>]
 > = [
   [
     "Claude Code on Linux",
@@ -364,7 +364,7 @@ describe("what is found", () => {
   )
 
   it("never throws, whatever is in the files", () => {
-    const place: Place = { platform: "darwin", home: "/h", userName: "u", uid: 1, variables: {} }
+    const place: Facts = { platform: "darwin", home: "/h", userName: "u", uid: 1, variables: {} }
     const texts = [
       "",
       "null",

@@ -2,10 +2,11 @@
  * The file of another tool: read byte for byte, and replaced as carefully as one of ours. Mode and owner stay, and where the
  * path is a symbolic link, the file that it leads to is replaced.
  */
-import { Clock, Data, Duration, Effect, FileSystem, Option, Path, Result } from "effect"
+import { Data, Effect, FileSystem, Option, Path, Result } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
 import { oneLine } from "../domain/RemoteText.ts"
+import * as WholeWrite from "../system/WholeWrite.ts"
 
 /** What there is. */
 export interface Content {
@@ -40,15 +41,13 @@ const largest = 64 * 1024 * 1024
 
 const leftover = ".tokenkeep.tmp"
 
-/** Nobody takes longer to write a file this small. */
-const longestWrite = Duration.minutes(1)
-
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 export const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const random = yield* SecureRandom.SecureRandom
+  const { removeLeftover, syncFolder, writeNew } = WholeWrite.stepsOf(fs)
 
   /** The file; none if there is none. What is not UTF-8 has an empty text, which no file of a tool has. */
   const read = Effect.fnUntraced(
@@ -70,30 +69,13 @@ export const make = Effect.gen(function* () {
       ),
   )
 
-  const syncFolder = Effect.fnUntraced(function* (folder: string) {
-    const handle = yield* fs.open(folder, { flag: "r" })
-    yield* handle.sync
-  }, Effect.scoped)
-
-  const writeNew = Effect.fnUntraced(function* (path: string, text: string) {
-    const handle = yield* fs.open(path, { flag: "wx", mode: 0o600 })
-    yield* handle.writeAll(new TextEncoder().encode(text))
-    yield* handle.sync
-  }, Effect.scoped)
-
   /** Removes what processes that were killed over it have left, which holds tokens; not what somebody writes now. */
   const removeLeftovers = Effect.fnUntraced(
-    function* (target: string, atLeast = longestWrite) {
+    function* <E>(target: string, remove: (path: string) => Effect.Effect<void, E>) {
       const folder = paths.dirname(target)
-      const now = yield* Clock.currentTimeMillis
       const names = yield* fs.readDirectory(folder)
       const isLeft = (name: string) => name.startsWith(`.${paths.basename(target)}.`) && name.endsWith(leftover)
-      for (const name of names.filter(isLeft)) {
-        const path = paths.join(folder, name)
-        const { mtime } = yield* fs.stat(path)
-        const isOld = Option.exists(mtime, (written) => now - written.getTime() > Duration.toMillis(atLeast))
-        if (isOld) yield* fs.remove(path, { force: true })
-      }
+      for (const name of names.filter(isLeft)) yield* remove(paths.join(folder, name))
     },
     (effect) => Effect.ignore(effect),
   )
@@ -107,7 +89,7 @@ export const make = Effect.gen(function* () {
      */
     tidy: (path: string) =>
       fs.realPath(path).pipe(
-        Effect.flatMap((target) => removeLeftovers(target, Duration.millis(-1))),
+        Effect.flatMap((target) => removeLeftovers(target, (left) => fs.remove(left, { force: true }))),
         Effect.ignore,
       ),
 
@@ -116,7 +98,7 @@ export const make = Effect.gen(function* () {
       function* (path: string, was: Option.Option<string>, text: string) {
         const target = Option.isNone(was) ? path : yield* fs.realPath(path)
         const folder = paths.dirname(target)
-        yield* removeLeftovers(target)
+        yield* removeLeftovers(target, removeLeftover)
         const temporary = paths.join(
           folder,
           `.${paths.basename(target)}.${Hex.encode(yield* random.randomBytes(8))}${leftover}`,

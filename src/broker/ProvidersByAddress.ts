@@ -18,10 +18,10 @@ import * as ProtectedResource from "../oauth/ProtectedResource.ts"
 import { granterOf, type Provider } from "../oauth/Provider.ts"
 import { ProviderFetch } from "../oauth/ProviderFetch.ts"
 import type { ErrorRule, ProviderRecord } from "../oauth/ProviderRecord.ts"
-import * as ClientsFile from "./ClientsFile.ts"
 import { CurrentPeer } from "./CurrentPeer.ts"
 import { Providers } from "./Providers.ts"
 import * as ProvidersFile from "./ProvidersFile.ts"
+import * as RegistrationsFile from "./RegistrationsFile.ts"
 
 /** Whoever asks over a socket gives up after 30 s. */
 const patience = Duration.seconds(25)
@@ -41,14 +41,14 @@ export const layerNoDeps = Layer.effect(
   Providers,
   Effect.gen(function* () {
     const configured = yield* Providers
-    const clients = yield* ClientsFile.make
+    const clients = yield* RegistrationsFile.make
     const fetch = yield* ProviderFetch
     const forSandboxes = yield* Semaphore.make(mostForSandboxes)
 
     /** What was found for logins in progress, by who is to give the token. */
-    const prepared = new Map<string, ClientsFile.Found>()
+    const prepared = new Map<string, RegistrationsFile.Found>()
 
-    const providerOf = ({ client, isTyped, name, record }: ClientsFile.Found): Provider => ({
+    const providerOf = ({ client, isTyped, name, record }: RegistrationsFile.Found): Provider => ({
       ...record,
       name,
       secret: Option.fromUndefinedOr(client.clientSecret),
@@ -80,7 +80,7 @@ export const layerNoDeps = Layer.effect(
       const guard = guardOf(name, isTyped)
       const server = yield* ProtectedResource.discover(fetch, name, guard)
       const client = Option.getOrThrow(yield* clientFor(name, server, guard))
-      return { name, isTyped, client, record: recordOf(name, server, client) } satisfies ClientsFile.Found
+      return { name, isTyped, client, record: recordOf(name, server, client) } satisfies RegistrationsFile.Found
     })
 
     const prepare = Effect.fn("Providers.prepare")(function* (name: string) {
