@@ -32,6 +32,12 @@ const blockWith = (text: string) => {
   return found?.text ?? ""
 }
 
+/** The program as it is in a clone: its sources, of which every command is run here. */
+const start = (args: ReadonlyArray<string>, environment: Program.Environment, under: ReadonlyArray<string> = []) =>
+  Program.start(args, environment, under, Program.source)
+const run = (args: ReadonlyArray<string>, environment: Program.Environment, under: ReadonlyArray<string> = []) =>
+  Program.run(args, environment, "", under, Program.source)
+
 describe("the README", () => {
   it("has no block that is not executed here", () => {
     assert.deepStrictEqual(
@@ -114,7 +120,7 @@ describe("the README", () => {
           encoding: "utf8",
         })
       assert.strictEqual(run().stdout, "A token of 10 characters.\n")
-      const host = yield* Program.start(["serve", "--json"], { TOKENKEEP_HOME: home })
+      const host = yield* start(["serve", "--json"], { TOKENKEEP_HOME: home })
       const [, socket = ""] = yield* Effect.promise(() => host.said("stdout", /"socket":"([^"]+)"/))
       const sandbox = run(socket)
       assert.strictEqual(sandbox.stdout, "A token of 10 characters.\n", sandbox.stderr)
@@ -154,7 +160,7 @@ describe("the README", () => {
       const home = yield* TemporaryHome.make
       yield* loggedIn(home, { example: recordOf("one") })
       mkdirSync(`${home}/bin`)
-      const ask = `exec "${process.execPath}" "${Program.main}"`
+      const ask = `exec "${process.execPath}" "${Program.source}"`
       for (const [name, script] of [
         ["tokenkeep", `${ask} "$@"`],
         ["claude", `${ask} token example`],
@@ -184,7 +190,7 @@ describe("the README", () => {
           .replace("https://id.example", server.issuer)
           .replace("my-client", server.clientId)
           .split(" ")
-        const running = yield* Program.start(
+        const running = yield* start(
           args[0] === "login" ? [...args, "--no-browser"] : args,
           environment,
           command === line ? [] : ["sh", "-c", `exec "$@" < ${home}/${input}`, "sh"],
@@ -205,7 +211,7 @@ describe("the README", () => {
       const path = `${home}/run/host.sock`
       const [serve = ""] = blockWith("tokenkeep serve").trim().split("\n")
       const [, ...args] = serve.replace("/run/user/1000/tokenkeep/host.sock", path).split(" ")
-      const host = yield* Program.start(args, environment)
+      const host = yield* start(args, environment)
       const [line] = yield* Effect.promise(() => host.said("stdout", /.*\n/))
       assert.strictEqual(line, `Listening on ${path}\n`)
     }),
@@ -228,7 +234,7 @@ describe("the README", () => {
       const said: Array<string> = []
       for (const line of blockWith("tokenkeep import").trim().split("\n")) {
         const [, ...args] = line.split(" ")
-        const { code, stderr, stdout } = yield* Program.run(args, { TOKENKEEP_HOME: `${home}/tk`, HOME: home })
+        const { code, stderr, stdout } = yield* run(args, { TOKENKEEP_HOME: `${home}/tk`, HOME: home })
         assert.strictEqual(code, 0, `${line}\n${stderr}`)
         assert.notInclude(stdout + stderr, "EXAMPLE")
         refreshTokens.push(JSON.parse(readFileSync(claude, "utf8")).claudeAiOauth.refreshToken)
@@ -252,14 +258,14 @@ describe("the README", () => {
     Effect.gen(function* () {
       const home = yield* TemporaryHome.make
       const environment = { TOKENKEEP_HOME: home }
-      const host = yield* Program.start(["serve"], environment)
+      const host = yield* start(["serve"], environment)
       yield* Effect.promise(() => host.said("stdout", /Listening/))
       const said: Array<string> = []
       for (const typed of blockWith("tokenkeep grant").trim().split("\n")) {
         const [command = "", output] = typed.split(" > ")
         const [, ...words] = command.split(" ")
         const into = output === undefined ? [] : ["sh", "-c", `exec "$@" > ${home}/${output}`, "sh"]
-        const { code, stderr, stdout } = yield* Program.run(words, environment, "", into)
+        const { code, stderr, stdout } = yield* run(words, environment, into)
         assert.strictEqual(code, 0, `${typed}\n${stderr}`)
         said.push(stdout)
       }
@@ -275,7 +281,7 @@ describe("the README", () => {
     Effect.gen(function* () {
       const home = yield* TemporaryHome.make
       const [, ...args] = blockWith("tokenkeep events").trim().replaceAll('"', "").split(" ")
-      const following = yield* Program.start(args, { TOKENKEEP_HOME: home })
+      const following = yield* start(args, { TOKENKEEP_HOME: home })
       yield* Effect.promise(() => following.said("stderr", /^Following .*\n/))
       assert.strictEqual(readdirSync(`${home}/events`).filter((name) => name.startsWith("logins-")).length, 2)
     }),
@@ -288,7 +294,7 @@ describe("the README", () => {
       const [, ...args] = /^ExecStart=\/usr\/bin\/env (.+)$/m.exec(units)?.[1]?.split(" ") ?? []
       assert.match(units, /^Type=notify$/m)
       const home = yield* TemporaryHome.make
-      const host = yield* Program.start(args, { TOKENKEEP_HOME: home }, Activation.launcher(home, "unix"))
+      const host = yield* start(args, { TOKENKEEP_HOME: home }, Activation.launcher(home, "unix"))
       yield* Effect.promise(() => host.said("stdout", /notified: READY=1/))
       yield* Effect.promise(() => host.said("stdout", new RegExp(`Listening on ${home}/${name}`)))
     }),
