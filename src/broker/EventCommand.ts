@@ -26,9 +26,9 @@ import {
 import { type AuthEvent, isOfTokens, toJson, type Type, types } from "../domain/AuthEvent.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import { AuthEvents } from "./AuthEvents.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
-import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 
 /** How long one command may take; then it is killed, with all that it has started. */
 const timeLimit = Duration.seconds(10)

@@ -230,7 +230,8 @@ const metadataUrls = (issuer: string): ReadonlyArray<string> => {
 const isAbout = (declared: string, resource: string): boolean => {
   const whole = URL.parse(declared)
   const part = new URL(resource)
-  if (whole === null || whole.origin !== part.origin || whole.username !== "" || whole.hash !== "") return false
+  if (whole === null || whole.origin !== part.origin || whole.hash !== "") return false
+  if (whole.username !== "" || whole.password !== "") return false
   if (whole.href === part.href) return true
   const path = whole.pathname.replace(/\/$/, "")
   return whole.search === "" && (part.pathname === path || part.pathname.startsWith(`${path}/`))

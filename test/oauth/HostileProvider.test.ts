@@ -193,7 +193,7 @@ const forAll = (test: (answers: ReadonlyArray<Answer>) => Effect.Effect<void>) =
   Effect.promise(() =>
     fc.assert(
       fc.asyncProperty(anything, (answers) => Effect.runPromise(test(answers))),
-      { numRuns: 15, examples: examples.map((answers) => [answers]) },
+      { numRuns: 8, examples: examples.map((answers) => [answers]) },
     ),
   )
 
@@ -259,7 +259,7 @@ describe("a refresh token that came", () => {
             )
           }),
           {
-            numRuns: 25,
+            numRuns: 8,
             examples: [
               [[["access_token", "7"]], false],
               [[["x", deep(20_000)]], true],
