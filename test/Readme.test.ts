@@ -16,6 +16,7 @@ import { recordOf, tokenOf } from "./support/Records.ts"
 import * as Activation from "./support/Activation.ts"
 import * as AuthorizationServer from "./support/AuthorizationServer.ts"
 import { visit } from "./support/Person.ts"
+import { compileCache } from "./support/compileCache.ts"
 import * as Importing from "./support/Importing.ts"
 import * as Program from "./support/Program.ts"
 import * as TemporaryHome from "./support/TemporaryHome.ts"
@@ -116,7 +117,7 @@ describe("the README", () => {
       yield* loggedIn(home, { example: recordOf("one") })
       const run = (...args: ReadonlyArray<string>) =>
         spawnSync(process.execPath, ["--conditions=tokenkeep-source", path, ...args], {
-          env: args.length === 0 ? { TOKENKEEP_HOME: home } : {},
+          env: { ...compileCache, ...(args.length === 0 && { TOKENKEEP_HOME: home }) },
           encoding: "utf8",
         })
       assert.strictEqual(run().stdout, "A token of 10 characters.\n")
@@ -149,7 +150,7 @@ describe("the README", () => {
       writeFileSync(`${home}/config.json`, JSON.stringify({ providers: { example } }))
       const args = ["--conditions=tokenkeep-source", path]
       const ran = yield* Effect.promise(() =>
-        promisify(execFile)(process.execPath, args, { env: { TOKENKEEP_HOME: home } }),
+        promisify(execFile)(process.execPath, args, { env: { ...compileCache, TOKENKEEP_HOME: home } }),
       )
       assert.deepStrictEqual(ran, { stdout: "/v1/models Bearer access-one\n", stderr: "" })
     }),
@@ -169,7 +170,7 @@ describe("the README", () => {
       ]) {
         writeFileSync(`${home}/bin/${name}`, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
       }
-      const env = { TOKENKEEP_HOME: home, PATH: `${home}/bin:${process.env["PATH"] ?? ""}` }
+      const env = { ...compileCache, TOKENKEEP_HOME: home, PATH: `${home}/bin:${process.env["PATH"] ?? ""}` }
       for (const line of blockWith("tokenkeep exec").trim().split("\n")) {
         const { status, stderr, stdout } = spawnSync("sh", ["-c", line], { env, encoding: "utf8" })
         assert.deepStrictEqual([status, stdout, stderr], [0, "access-one\n", ""], line)
@@ -303,7 +304,11 @@ describe("the README", () => {
 
 describe("the demo", () => {
   it("goes through, each step checked, in under 20 s", () => {
-    const demo = spawnSync(process.execPath, [`${root}/test/demo/main.ts`], { encoding: "utf8", timeout: 20_000 })
+    const demo = spawnSync(process.execPath, [`${root}/test/demo/main.ts`], {
+      encoding: "utf8",
+      env: { ...process.env, ...compileCache },
+      timeout: 20_000,
+    })
     assert.strictEqual(demo.status, 0, demo.stdout + demo.stderr)
     assert.include(demo.stdout, "None of the 2 refresh tokens")
     assert.strictEqual(demo.stderr, "")
