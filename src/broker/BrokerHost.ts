@@ -28,6 +28,7 @@ import type { Provider } from "../oauth/Provider.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
 import { fingerprintOf } from "../system/Sha256.ts"
 import { AccountLock } from "./AccountLock.ts"
+import { Adopted } from "./Adopted.ts"
 import * as AccountLockFile from "./AccountLockFile.ts"
 import { Accounts } from "./Accounts.ts"
 import { ApiKeys } from "./ApiKeys.ts"
@@ -75,11 +76,20 @@ export const layerNoDeps = Layer.effect(
     const usage = yield* Usage
     const refresher = yield* Refresher
     const revoker = yield* Revoker
+    const adopted = yield* Adopted
     const client = yield* OAuthClient
     const listener = yield* LoopbackListener
     const random = yield* SecureRandom.SecureRandom
     const events = yield* AuthEvents
     const clock = yield* Clock.Clock
+
+    /** A refresh that was under way may bring another refresh token meanwhile, which must not outlive the logout. */
+    const revokeAll = Effect.fnUntraced(function* (account: AccountKey, record: AccountRecord.AccountRecord) {
+      const revocation = yield* revoker.revoke(account, record)
+      const now = yield* Effect.orElseSucceed(accounts.get(account), () => Option.none<AccountRecord.AccountRecord>())
+      if (Option.isNone(now) || AccountRecord.isSameLogin(now.value, record)) return revocation
+      return yield* revoker.revoke(account, now.value)
+    })
 
     const publicFieldsOf = (account: AccountKey) =>
       providers.record(account.provider).pipe(
@@ -354,9 +364,10 @@ export const layerNoDeps = Layer.effect(
           ? "failed"
           : yield* Option.match(found.success, {
               onNone: () => Effect.succeed("nothing" as const),
-              onSome: (record) => revoker.revoke(account, record),
+              onSome: (record) => revokeAll(account, record),
             })
         yield* accounts.remove(account)
+        yield* adopted.forgotten(account)
         if (revocation !== "nothing") events.publish({ _tag: "logout", account, revocation })
         return revocation
       }),

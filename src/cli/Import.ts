@@ -7,7 +7,7 @@ import { AccountKeyFromString, type AccountKey } from "../domain/AccountKey.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import { type Adoption, Adoptions, accountOf } from "../import/Adoptions.ts"
-import { type Found, type FoundLogin, Search } from "../import/Search.ts"
+import { type Found, type FoundLogin, Search, sharers } from "../import/Search.ts"
 import { ImportRefused, type Returned, Takeover } from "../import/Takeover.ts"
 import { toolCalled, tools } from "../import/Tools.ts"
 import { fingerprintOf } from "../system/Sha256.ts"
@@ -165,13 +165,20 @@ const takeOver = Effect.fnUntraced(function* (
         account,
         "It has the login too, until one of the two refreshes it: that logs out the other.",
       )
-    case "adopt":
+    case "adopt": {
+      const [sharer] = sharers(login, logins)
+      if (sharer !== undefined) {
+        return yield* new ImportRefused({
+          detail: `${sharer.tool.title} has the same login, in ${oneLine(sharer.path)}, and would still have its refresh token. Nothing was changed; log in anew with: ${loginCommand(account)}`,
+        })
+      }
       yield* takeover.adopt(login, account, replace)
       return yield* said(
         login,
         account,
         `It has an access token only from now on; end it, if it runs now. Keep tokenkeep serve running, which renews the token in ${oneLine(login.path)}. Give it back with: tokenkeep import --undo ${printable(text)}`,
       )
+    }
   }
 })
 
@@ -225,7 +232,9 @@ const giveBack = Effect.fnUntraced(function* (text: string) {
   const takeover = yield* Takeover
   const adoption = yield* pick(text, yield* adoptions.list, ({ tool }) => tool)
   if (adoption === undefined) {
-    return yield* new ImportRefused({ detail: `No login of ${printable(text)} was adopted. Nothing was changed.` })
+    return yield* new ImportRefused({
+      detail: `No login of ${printable(text)} was adopted. Nothing was changed; one that was copied is forgotten with: tokenkeep logout`,
+    })
   }
   const account = accountOf(adoption)
   const returned = yield* takeover.undo(account)

@@ -16,6 +16,7 @@ import { ProviderRecord } from "../oauth/ProviderRecord.ts"
 import { combine, resolve } from "../oauth/ProviderResolution.ts"
 import { SecureUrl } from "../oauth/SecureUrl.ts"
 import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
+import { builtIn } from "../providers/BuiltIn.ts"
 import { flowNames, nameOf } from "./FlowName.ts"
 import { onHost } from "./OnHost.ts"
 import { UsageError } from "./UsageError.ts"
@@ -205,10 +206,37 @@ const remove = Command.make(
     yield* here
     const name = Account.canonicalName(input.name)
     const providers = yield* Providers
-    yield* providers.remove(name)
-    yield* Console.error(`Removed ${printable(name)}. Its logins stay, but are not refreshed; see: tokenkeep status`)
+    const definitions = yield* ProviderDefinitions
+    const { configFile } = yield* BrokerConfig
+    const known = definitions.find((known) => known.name === name)
+    yield* Effect.catchTag(providers.remove(name), "ProviderNotConfigured", (unknown) =>
+      Effect.fail(known === undefined ? unknown : new UsageError({ detail: notRemoved(known, configFile) })),
+    )
+    const remains = known !== undefined && missingOf(known, definitions).length === 0
+    yield* Console.error(
+      remains
+        ? `Removed what ${configFile} said of ${printable(name)}. It is still there, as it is ${sourceOf(known)}. Its logins stay, but are refreshed only if that is the same server and client; see: tokenkeep status`
+        : `Removed ${printable(name)}. Its logins stay, but are not refreshed; see: tokenkeep status`,
+    )
   }),
 ).pipe(Command.withDescription("Forget a provider"))
+
+/** Why there was nothing to remove of a provider that is known all the same. */
+const notRemoved = (known: ProviderDefinition, configFile: string) => {
+  const why = `Nothing was removed: ${printable(known.name)} is ${sourceOf(known)}, and ${configFile} says nothing more of it.`
+  const own = isBuiltIn(known) ? "" : ` To be rid of it, take the plugin out of "providers" there.`
+  return `${why}${own} Its logins are ended with: tokenkeep logout`
+}
+
+const isBuiltIn = (known: ProviderDefinition) => builtIn.includes(known)
+
+const sourceOf = (known: ProviderDefinition) => (isBuiltIn(known) ? "built in" : "from a plugin")
+
+/** What the configuration would have to say of a provider that is known. */
+const missingOf = ({ name }: ProviderDefinition, definitions: ReadonlyArray<ProviderDefinition>) => {
+  const resolution = resolve(name, undefined, definitions)
+  return resolution._tag === "Incomplete" ? resolution.missing : []
+}
 
 const rowOf = (name: string, { endpoints, flows, issuer }: ProviderDefinition["record"]) => [
   printable(Account.make(name).toString()),
@@ -217,19 +245,21 @@ const rowOf = (name: string, { endpoints, flows, issuer }: ProviderDefinition["r
   printable(issuer ?? endpoints?.token ?? ""),
 ]
 
-/** What is known of a provider that is not configured, and what the configuration would have to say of it. */
-const knownRow = ({ name, record }: ProviderDefinition, definitions: ReadonlyArray<ProviderDefinition>) => {
-  const resolution = resolve(name, undefined, definitions)
-  const missing = resolution._tag === "Incomplete" ? resolution.missing : []
-  const needs = missing.map((field) => flagOf[field] ?? field).join(" ")
-  return [...rowOf(name, record), needs === "" ? "built in" : `built in, needs ${needs}`]
+/** What is known of a provider that is not configured, where from, and what the configuration would have to say of it. */
+const knownRow = (known: ProviderDefinition, definitions: ReadonlyArray<ProviderDefinition>) => {
+  const needs = missingOf(known, definitions).map((field) => flagOf[field] ?? field)
+  const source = sourceOf(known)
+  return [...rowOf(known.name, known.record), needs.length === 0 ? source : `${source}, needs ${needs.join(" ")}`]
 }
+
+const named = (what: string, known: ReadonlyArray<ProviderDefinition>) =>
+  known.length === 0 ? "" : `${what}: ${known.map(({ name }) => printable(name)).join(", ")}. `
 
 const list = Command.make(
   "list",
   {
     all: Flag.Boolean("all").pipe(
-      Flag.withDescription("Also those that are built in, and what they need"),
+      Flag.withDescription("Also those that are built in or from a plugin, and what they need"),
       Flag.withDefault(false),
     ),
   },
@@ -253,8 +283,9 @@ const list = Command.make(
     if (all) {
       for (const definition of others) yield* Console.log(knownRow(definition, definitions).join("\t"))
     } else if (others.length > 0) {
+      const [own, ofPlugins] = [others.filter(isBuiltIn), others.filter((known) => !isBuiltIn(known))]
       yield* Console.error(
-        `Built in: ${others.map(({ name }) => printable(name)).join(", ")}. See what they need with: tokenkeep provider list --all`,
+        `${named("Built in", own)}${named("From plugins", ofPlugins)}See what they need with: tokenkeep provider list --all`,
       )
     }
   }),

@@ -170,7 +170,9 @@ export class ProviderNotConfigured extends Schema.TaggedError<ProviderNotConfigu
     if (this.missing !== undefined) {
       return `The provider ${printable(this.provider)} is known, but its ${this.missing.join(", ")} has to come from you: ${completeCommand(this.provider, this.missing)}`
     }
-    return `No provider is called ${printable(this.provider)}. See those that can be used with: tokenkeep provider list --all`
+    // A host, or the beginning of an address as it was split at its colon.
+    const address = /[./]/.test(this.provider) ? " An MCP server is named by its address, beginning with https://." : ""
+    return `No provider is called ${printable(this.provider)}.${address} See those that can be used with: tokenkeep provider list --all`
   }
 }
 

@@ -82,6 +82,7 @@ export const openCode: Tool = {
   shape: (entry) => ({
     refreshToken: [entry, "refresh"],
     accessToken: [entry, "access"],
+    kind: [[entry, "type"], "oauth"],
     besides: ({ expiresAt }) =>
       expiresAt === undefined ? [] : [[[entry, "expires"], DateTime.toEpochMillis(expiresAt)]],
   }),

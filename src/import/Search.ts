@@ -1,7 +1,7 @@
 /**
  * Looks for the logins of other tools on this machine. Nothing is changed, and no other program is started.
  */
-import { Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
+import { Context, DateTime, Effect, Equal, Layer, Option, Path, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import * as Account from "../domain/AccountKey.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
@@ -51,6 +51,7 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
     Effect.gen(function* () {
       const machine = yield* Machine
       const files = yield* ToolFile.make
+      const paths = yield* Path.Path
 
       const ownerOf = Effect.fnUntraced(function* ({ owner }: Place) {
         if (owner === undefined) return undefined
@@ -59,7 +60,8 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
       })
 
       const look = Effect.fnUntraced(function* (tool: Tool, place: Place) {
-        const { path } = place
+        // Of a relative one, and of what is adopted from it, something else would become in another folder.
+        const path = paths.isAbsolute(place.path) ? place.path : paths.resolve(place.path)
         const remark = (detail: string): Remark => ({ tool, path, detail })
         const read = yield* Effect.option(files.read(path))
         if (Option.isNone(read)) return { entries: [], remarks: [remark(`${oneLine(path)} cannot be read.`)] }
@@ -108,9 +110,10 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
         find: Effect.gen(function* () {
           const now = yield* DateTime.now
           const found = yield* Effect.forEach(tools, (tool) => lookFor(tool, now))
+          const logins = found.flatMap(({ logins }) => logins)
           return {
-            logins: found.flatMap(({ logins }) => logins),
-            remarks: found.flatMap(({ remarks }) => remarks),
+            logins,
+            remarks: [...found.flatMap(({ remarks }) => remarks), ...logins.flatMap((login) => sharing(login, logins))],
           }
         }).pipe(Effect.withSpan("Search.find")),
       })
@@ -122,7 +125,25 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
 
 type EntryAt = Entry & { readonly path: string; readonly read: Place["read"] }
 
-const isSameToken = (one: Entry, other: Entry) =>
+/** Those of other tools that are one login with this: where its token is good once, the first to use it ends all of them. */
+export const sharers = (login: FoundLogin, all: ReadonlyArray<FoundLogin>): ReadonlyArray<FoundLogin> =>
+  login.rotates ? all.filter((other) => other.tool !== login.tool && isSameToken(login, other)) : []
+
+/** Said once, of the last of them. */
+const sharing = (login: FoundLogin, all: ReadonlyArray<FoundLogin>): ReadonlyArray<Remark> => {
+  const others = sharers(login, all)
+  if (others.length === 0 || others.some((other) => all.indexOf(other) > all.indexOf(login))) return []
+  const files = [...others, login].map(({ path }) => oneLine(path)).join(" and ")
+  return [
+    {
+      tool: login.tool,
+      path: login.path,
+      detail: `${files} have one refresh token, which is good once: the first that uses it logs the other out.`,
+    },
+  ]
+}
+
+const isSameToken = (one: Pick<Entry, "content">, other: Pick<Entry, "content">) =>
   one.content._tag === "Token" &&
   other.content._tag === "Token" &&
   one.content.token.refreshToken !== undefined &&

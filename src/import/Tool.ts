@@ -12,6 +12,8 @@ export interface Shape {
   /** A text; it is empty where the tool has no refresh token. */
   readonly refreshToken: Path
   readonly accessToken: Path
+  /** Where a text says of which kind a login is, and what it says of one with such tokens; others are left alone. */
+  readonly kind?: readonly [Path, string]
   /** What is written with an access token. */
   readonly besides: (token: StoredToken, now: DateTime.Utc) => ReadonlyArray<readonly [Path, Schema.Json]>
 }

@@ -11,9 +11,12 @@ import { SecureRandom } from "effect/crypto"
 import { TestConsole } from "effect/testing"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import { Providers } from "../../src/broker/Providers.ts"
+import { ProviderDefinitions } from "../../src/providers/ProviderDefinitions.ts"
 import * as ProvidersFile from "../../src/broker/ProvidersFile.ts"
 import { provider } from "../../src/cli/Provider.ts"
 import { UsageError } from "../../src/cli/UsageError.ts"
+import type { ProviderDefinition } from "../../src/oauth/Provider.ts"
+import { builtIn } from "../../src/providers/BuiltIn.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
 const layer = ProvidersFile.layer.pipe(
@@ -37,6 +40,13 @@ const mistake = (...args: ReadonlyArray<string>) =>
     if (!(error instanceof UsageError)) throw error
     return error.message
   })
+
+const acme: ProviderDefinition = {
+  name: "acme",
+  record: { issuer: "https://acme.example", clientId: "c", scopes: [], flows: ["device_code"] },
+}
+const { clientId: _, ...needy } = acme.record
+const withPlugins = Effect.provideService(ProviderDefinitions, [acme, { name: "needy", record: needy }, ...builtIn])
 
 const written = Effect.map(BrokerConfig, ({ configFile }): unknown => JSON.parse(readFileSync(configFile, "utf8")))
 
@@ -174,6 +184,37 @@ describe("tokenkeep provider", () => {
         assert.match(line, /^[\t\n\x20-\x7e]*$/)
       }
     }).pipe(Effect.provide(layer)),
+  )
+
+  it.effect("says of a plugin that it is one, and what it needs", () =>
+    Effect.gen(function* () {
+      const all = yield* said("list", "--all")
+      const cellsOf = (name: string) => all.find((row) => row.startsWith(`${name}\t`))?.split("\t")
+      assert.strictEqual(cellsOf("acme")?.length, 3)
+      assert.strictEqual(cellsOf("needy")?.at(-1), "from a plugin, needs --client-id")
+      assert.strictEqual(cellsOf("google")?.at(-1), "built in, needs --client-id --scope")
+      yield* run(["list"])
+      assert.match((yield* TestConsole.errorLines).join("\n"), /Built in: .*google.* From plugins: needy\. See/)
+    }).pipe(Effect.provide(layer), withPlugins),
+  )
+
+  it.effect("removes what is configured, and says of the rest why it stays", () =>
+    Effect.gen(function* () {
+      const last = Effect.map(TestConsole.errorLines, (lines) => String(lines.at(-1)))
+      assert.match(yield* mistake("remove", "google"), /google is built in.* tokenkeep logout$/)
+      assert.match(yield* mistake("remove", "acme"), /acme is from a plugin.*"providers"/)
+      assert.include((yield* Effect.flip(run(["remove", "nobody"]))).message, "nobody")
+      for (const [name, words] of [
+        ["google", "Removed google. Its logins stay, but are not refreshed"],
+        ["acme", "It is still there, as it is from a plugin."],
+        ["gemini", "It is still there, as it is built in."],
+      ] as const) {
+        yield* run(["add", name, "--client-id", "mine", "--scope", "s"])
+        yield* run(["remove", name])
+        assert.include(yield* last, words)
+      }
+      assert.deepStrictEqual(yield* written, { providers: {} })
+    }).pipe(Effect.provide(layer), withPlugins),
   )
 
   it.effect("shows no record that is not whole, but says what it lacks", () =>

@@ -206,6 +206,13 @@ describe("what a server says of its logins", () => {
       assert.include(refused.message, "not an https address that is public")
       const plain = yield* Effect.flip(discover({}, calls, "http://10.0.0.1/mcp"))
       assert.include(plain.message, "must begin with https")
+      assert.notInclude(plain.message, "provider add")
+      const { message } = new ProtectedResource.DiscoveryFailed({
+        resource: "https://me:hunter2@mcp.example/mcp",
+        what: "it is odd",
+      })
+      assert.include(message, "must not hold a user name or password")
+      assert.notInclude(message, "hunter2")
       assert.strictEqual(calls.length, 3)
     }),
   )

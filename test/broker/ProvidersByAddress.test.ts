@@ -7,7 +7,7 @@ import { Effect, Layer, Option, Redacted } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import { CurrentPeer } from "../../src/broker/CurrentPeer.ts"
 import { Providers } from "../../src/broker/Providers.ts"
-import * as ProvidersFound from "../../src/broker/ProvidersFound.ts"
+import * as ProvidersByAddress from "../../src/broker/ProvidersByAddress.ts"
 import { Connected } from "../../src/domain/Peer.ts"
 import { granterOf } from "../../src/oauth/Provider.ts"
 import { type Answer, ProviderFetch } from "../../src/oauth/ProviderFetch.ts"
@@ -46,7 +46,7 @@ const fetch = ProviderFetch.of({
   },
 })
 
-const layer = ProvidersFound.layerNoDeps.pipe(
+const layer = ProvidersByAddress.layerNoDeps.pipe(
   Layer.provide([Providers.layerMemory([]), Layer.succeed(ProviderFetch, fetch), TemporaryHome.layerConfig()]),
   Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto, NodeServices.layer]),
 )
