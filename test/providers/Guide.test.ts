@@ -47,7 +47,7 @@ describe("the guide to providers", () => {
       const said: Array<string> = []
       for (const line of (commands ?? "").trim().split("\n")) {
         const [, ...args] = line.split(" ")
-        const running = yield* Program.start(args, { TOKENKEEP_HOME: home, HOME: home })
+        const running = yield* Program.start(args, { TOKENKEEP_HOME: home, HOME: home }, [], Program.source)
         if (args[0] === "login") {
           const [url = ""] = yield* Effect.promise(() => running.said("stderr", /http\S+\/authorize\S+/))
           running.write(`${yield* grant(url)}\n`)

@@ -1,7 +1,6 @@
 import { spawn, spawnSync } from "node:child_process"
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, type Path, type Scope } from "effect"
@@ -14,6 +13,7 @@ import * as AuditFile from "../../src/server/AuditFile.ts"
 import * as KernelLock from "../../src/system/KernelLock.ts"
 import { entry, found } from "../support/Audited.ts"
 import { compileCache } from "../support/compileCache.ts"
+import * as Programs from "../support/Programs.ts"
 import * as Logs from "../support/Logs.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
@@ -67,7 +67,7 @@ const live = <E>(
   isPossible = true,
 ) => it.live.skipIf(!isPossible)(name, () => test().pipe(Effect.provide(NodeServices.layer)))
 
-const script = fileURLToPath(new URL("../support/audit-writer.ts", import.meta.url))
+const script = Programs.pathOf("audit-writer")
 
 /** A process that notes so many requests; it is killed when the scope closes. */
 const start = (home: string, count: number, under: ReadonlyArray<string> = []) =>
