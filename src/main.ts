@@ -8,13 +8,13 @@ import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
 import { CliOutput, Command } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { LoginsLost } from "./broker/Accounts.ts"
-import { ProviderDefinitions } from "./broker/ProviderDefinitions.ts"
 import * as Commands from "./cli/Commands.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as FailureWords from "./cli/FailureWords.ts"
-import * as Services from "./cli/Services.ts"
 import * as PluginCommands from "./cli/PluginCommands.ts"
 import * as PluginLoading from "./cli/PluginLoading.ts"
+import * as Services from "./cli/Services.ts"
+import { ProviderDefinitions } from "./providers/ProviderDefinitions.ts"
 import { version } from "./version.ts"
 
 /** What is typed, run with the plugins that the configuration lists. */
@@ -31,7 +31,7 @@ const tokenkeep = Effect.gen(function* () {
     Command.withSubcommands([...own, ...PluginCommands.mount(plugins)]),
   )
   return yield* Command.run(root, { version }).pipe(
-    Effect.provideService(ProviderDefinitions, PluginLoading.definitionsWith(plugins)),
+    Effect.provideService(ProviderDefinitions, ProviderDefinitions.withBuiltIn(plugins)),
   )
 })
 

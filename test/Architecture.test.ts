@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const src = join(root, "src")
 
 /** From low to high: a folder imports from itself and from what stands before it. */
-const layers = ["domain", "oauth", "providers", "broker", "import", "server", "client", "testing", "cli"]
+const layers = ["domain", "system", "oauth", "providers", "broker", "import", "server", "client", "testing", "cli"]
 /** These sit on top of all folders. */
 const top = new Set(["http.ts", "index.ts", "main.ts"])
 
@@ -55,17 +55,12 @@ describe("src", () => {
     const edges = [
       "broker/AccountLockFile.ts",
       "broker/BrokerConfigEnv.ts",
-      "broker/FileReading.ts",
-      "broker/KernelLock.ts",
-      "broker/ProcessId.ts",
       "broker/EventCommand.ts",
       "broker/EventRelay.ts",
-      "broker/Sha256.ts",
       "broker/UsageFile.ts",
       "cli/CapabilityFile.ts",
       "cli/ChildProcess.ts",
       "cli/Events.ts",
-      "cli/OwnUser.ts",
       "cli/PluginLoading.ts",
       "cli/ProcessHygiene.ts",
       "cli/Serve.ts",
@@ -82,6 +77,11 @@ describe("src", () => {
       "server/PeerCredentials.ts",
       "server/SocketPath.ts",
       "server/Systemd.ts",
+      "system/FileReading.ts",
+      "system/KernelLock.ts",
+      "system/Ownership.ts",
+      "system/ProcessId.ts",
+      "system/Sha256.ts",
       "testing/ScriptedServer.ts",
       "testing/main.ts",
     ]

@@ -9,12 +9,14 @@ import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import packageJson from "../package.json" with { type: "json" }
+import { builtIn } from "../src/providers/BuiltIn.ts"
 import * as Protocol from "../src/server/Protocol.ts"
 import { loggedIn } from "./support/LoggedIn.ts"
 import { recordOf, tokenOf } from "./support/Records.ts"
 import * as Activation from "./support/Activation.ts"
 import * as AuthorizationServer from "./support/AuthorizationServer.ts"
 import { visit } from "./support/Person.ts"
+import { compileCache } from "./support/compileCache.ts"
 import * as Importing from "./support/Importing.ts"
 import * as Program from "./support/Program.ts"
 import * as TemporaryHome from "./support/TemporaryHome.ts"
@@ -30,6 +32,12 @@ const blockWith = (text: string) => {
   assert.isDefined(found, `no block with ${text}`)
   return found?.text ?? ""
 }
+
+/** The program as it is in a clone: its sources, of which every command is run here. */
+const start = (args: ReadonlyArray<string>, environment: Program.Environment, under: ReadonlyArray<string> = []) =>
+  Program.start(args, environment, under, Program.source)
+const run = (args: ReadonlyArray<string>, environment: Program.Environment, under: ReadonlyArray<string> = []) =>
+  Program.run(args, environment, "", under, Program.source)
 
 describe("the README", () => {
   it("has no block that is not executed here", () => {
@@ -71,10 +79,31 @@ describe("the README", () => {
     for (const path of paths) assert.isTrue(existsSync(`${root}/${path}`), path)
   })
 
+  it("says of each provider that is built in what to bring", () => {
+    const [, section = ""] = /## Providers\n([^]*?)\n## /.exec(readme) ?? []
+    const rows = [...section.matchAll(/^\| (`.*?) *\| (.*?) *\|$/gm)].map(([, names = "", what = ""]) => ({
+      names,
+      what,
+    }))
+    const named = rows.flatMap(({ names, what }) =>
+      [...names.matchAll(/`(\w+)`/g)].map(([, name = ""]) => [name, what] as const),
+    )
+    assert.sameMembers(
+      named.map(([name]) => name),
+      builtIn.map(({ name }) => name),
+    )
+    for (const [name, what] of named) {
+      const { record } = builtIn.find((known) => known.name === name) ?? {}
+      if (record?.clientId !== undefined) assert.notInclude(what, "client id", name)
+      if (record?.clientSecret !== undefined) assert.include(what, "secret", name)
+    }
+  })
+
   it("lists the operations that there are", () => {
     const handlers = readFileSync(`${root}/src/server/Handlers.ts`, "utf8")
     const served = [...handlers.matchAll(/\b(?:operation|handOut|remove)\("([a-z_]+)",/g)].map(([, op = ""]) => op)
-    const listed = [...readme.matchAll(/^\| `([a-z_]+)`/gm)].map(([, op = ""]) => op).filter((op) => op !== "cancel")
+    const protocol = readme.slice(readme.indexOf("## The protocol"))
+    const listed = [...protocol.matchAll(/^\| `([a-z_]+)`/gm)].map(([, op = ""]) => op).filter((op) => op !== "cancel")
     assert.sameMembers(listed, served)
     const { expiresAt: _, ...eternal } = { ...tokenOf("x"), extras: {} }
     assert.include(readme, `\`expiry\` ${String(Protocol.encodeToken(eternal)["expiry"])}`)
@@ -88,11 +117,11 @@ describe("the README", () => {
       yield* loggedIn(home, { example: recordOf("one") })
       const run = (...args: ReadonlyArray<string>) =>
         spawnSync(process.execPath, ["--conditions=tokenkeep-source", path, ...args], {
-          env: args.length === 0 ? { TOKENKEEP_HOME: home } : {},
+          env: { ...compileCache, ...(args.length === 0 && { TOKENKEEP_HOME: home }) },
           encoding: "utf8",
         })
       assert.strictEqual(run().stdout, "A token of 10 characters.\n")
-      const host = yield* Program.start(["serve", "--json"], { TOKENKEEP_HOME: home })
+      const host = yield* start(["serve", "--json"], { TOKENKEEP_HOME: home })
       const [, socket = ""] = yield* Effect.promise(() => host.said("stdout", /"socket":"([^"]+)"/))
       const sandbox = run(socket)
       assert.strictEqual(sandbox.stdout, "A token of 10 characters.\n", sandbox.stderr)
@@ -121,7 +150,7 @@ describe("the README", () => {
       writeFileSync(`${home}/config.json`, JSON.stringify({ providers: { example } }))
       const args = ["--conditions=tokenkeep-source", path]
       const ran = yield* Effect.promise(() =>
-        promisify(execFile)(process.execPath, args, { env: { TOKENKEEP_HOME: home } }),
+        promisify(execFile)(process.execPath, args, { env: { ...compileCache, TOKENKEEP_HOME: home } }),
       )
       assert.deepStrictEqual(ran, { stdout: "/v1/models Bearer access-one\n", stderr: "" })
     }),
@@ -132,7 +161,7 @@ describe("the README", () => {
       const home = yield* TemporaryHome.make
       yield* loggedIn(home, { example: recordOf("one") })
       mkdirSync(`${home}/bin`)
-      const ask = `exec "${process.execPath}" "${Program.main}"`
+      const ask = `exec "${process.execPath}" "${Program.source}"`
       for (const [name, script] of [
         ["tokenkeep", `${ask} "$@"`],
         ["claude", `${ask} token example`],
@@ -141,7 +170,7 @@ describe("the README", () => {
       ]) {
         writeFileSync(`${home}/bin/${name}`, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
       }
-      const env = { TOKENKEEP_HOME: home, PATH: `${home}/bin:${process.env["PATH"] ?? ""}` }
+      const env = { ...compileCache, TOKENKEEP_HOME: home, PATH: `${home}/bin:${process.env["PATH"] ?? ""}` }
       for (const line of blockWith("tokenkeep exec").trim().split("\n")) {
         const { status, stderr, stdout } = spawnSync("sh", ["-c", line], { env, encoding: "utf8" })
         assert.deepStrictEqual([status, stdout, stderr], [0, "access-one\n", ""], line)
@@ -162,7 +191,7 @@ describe("the README", () => {
           .replace("https://id.example", server.issuer)
           .replace("my-client", server.clientId)
           .split(" ")
-        const running = yield* Program.start(
+        const running = yield* start(
           args[0] === "login" ? [...args, "--no-browser"] : args,
           environment,
           command === line ? [] : ["sh", "-c", `exec "$@" < ${home}/${input}`, "sh"],
@@ -183,7 +212,7 @@ describe("the README", () => {
       const path = `${home}/run/host.sock`
       const [serve = ""] = blockWith("tokenkeep serve").trim().split("\n")
       const [, ...args] = serve.replace("/run/user/1000/tokenkeep/host.sock", path).split(" ")
-      const host = yield* Program.start(args, environment)
+      const host = yield* start(args, environment)
       const [line] = yield* Effect.promise(() => host.said("stdout", /.*\n/))
       assert.strictEqual(line, `Listening on ${path}\n`)
     }),
@@ -206,7 +235,7 @@ describe("the README", () => {
       const said: Array<string> = []
       for (const line of blockWith("tokenkeep import").trim().split("\n")) {
         const [, ...args] = line.split(" ")
-        const { code, stderr, stdout } = yield* Program.run(args, { TOKENKEEP_HOME: `${home}/tk`, HOME: home })
+        const { code, stderr, stdout } = yield* run(args, { TOKENKEEP_HOME: `${home}/tk`, HOME: home })
         assert.strictEqual(code, 0, `${line}\n${stderr}`)
         assert.notInclude(stdout + stderr, "EXAMPLE")
         refreshTokens.push(JSON.parse(readFileSync(claude, "utf8")).claudeAiOauth.refreshToken)
@@ -230,14 +259,14 @@ describe("the README", () => {
     Effect.gen(function* () {
       const home = yield* TemporaryHome.make
       const environment = { TOKENKEEP_HOME: home }
-      const host = yield* Program.start(["serve"], environment)
+      const host = yield* start(["serve"], environment)
       yield* Effect.promise(() => host.said("stdout", /Listening/))
       const said: Array<string> = []
       for (const typed of blockWith("tokenkeep grant").trim().split("\n")) {
         const [command = "", output] = typed.split(" > ")
         const [, ...words] = command.split(" ")
         const into = output === undefined ? [] : ["sh", "-c", `exec "$@" > ${home}/${output}`, "sh"]
-        const { code, stderr, stdout } = yield* Program.run(words, environment, "", into)
+        const { code, stderr, stdout } = yield* run(words, environment, into)
         assert.strictEqual(code, 0, `${typed}\n${stderr}`)
         said.push(stdout)
       }
@@ -253,7 +282,7 @@ describe("the README", () => {
     Effect.gen(function* () {
       const home = yield* TemporaryHome.make
       const [, ...args] = blockWith("tokenkeep events").trim().replaceAll('"', "").split(" ")
-      const following = yield* Program.start(args, { TOKENKEEP_HOME: home })
+      const following = yield* start(args, { TOKENKEEP_HOME: home })
       yield* Effect.promise(() => following.said("stderr", /^Following .*\n/))
       assert.strictEqual(readdirSync(`${home}/events`).filter((name) => name.startsWith("logins-")).length, 2)
     }),
@@ -266,7 +295,7 @@ describe("the README", () => {
       const [, ...args] = /^ExecStart=\/usr\/bin\/env (.+)$/m.exec(units)?.[1]?.split(" ") ?? []
       assert.match(units, /^Type=notify$/m)
       const home = yield* TemporaryHome.make
-      const host = yield* Program.start(args, { TOKENKEEP_HOME: home }, Activation.launcher(home, "unix"))
+      const host = yield* start(args, { TOKENKEEP_HOME: home }, Activation.launcher(home, "unix"))
       yield* Effect.promise(() => host.said("stdout", /notified: READY=1/))
       yield* Effect.promise(() => host.said("stdout", new RegExp(`Listening on ${home}/${name}`)))
     }),
@@ -275,7 +304,11 @@ describe("the README", () => {
 
 describe("the demo", () => {
   it("goes through, each step checked, in under 20 s", () => {
-    const demo = spawnSync(process.execPath, [`${root}/test/demo/main.ts`], { encoding: "utf8", timeout: 20_000 })
+    const demo = spawnSync(process.execPath, [`${root}/test/demo/main.ts`], {
+      encoding: "utf8",
+      env: { ...process.env, ...compileCache },
+      timeout: 20_000,
+    })
     assert.strictEqual(demo.status, 0, demo.stdout + demo.stderr)
     assert.include(demo.stdout, "None of the 2 refresh tokens")
     assert.strictEqual(demo.stderr, "")

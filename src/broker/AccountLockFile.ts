@@ -9,10 +9,10 @@ import { Effect, FileSystem, Layer, Option, Path } from "effect"
 import { Digest } from "effect/crypto"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { LockBusy, StoreUnavailable } from "../domain/Errors.ts"
-import * as AccountFileName from "./AccountFileName.ts"
+import * as FileName from "../system/FileName.ts"
+import * as KernelLock from "../system/KernelLock.ts"
 import { AccountLock, busyFor, type Purpose } from "./AccountLock.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
-import * as KernelLock from "./KernelLock.ts"
 
 export const layer = Layer.effect(
   AccountLock,
@@ -26,8 +26,8 @@ export const layer = Layer.effect(
 
     const fileOf = Effect.fnUntraced(
       function* (account: AccountKey, purpose: Purpose) {
-        const folder = paths.join(accountsDirectory, yield* AccountFileName.encode(account.provider))
-        const bucket = yield* AccountFileName.encode(account.bucket)
+        const folder = paths.join(accountsDirectory, yield* FileName.encode(account.provider))
+        const bucket = yield* FileName.encode(account.bucket)
         return { folder, path: paths.join(folder, `${bucket}.${purpose}.lock`) }
       },
       Effect.provideService(Digest.Digest, digest),

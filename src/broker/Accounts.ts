@@ -155,7 +155,7 @@ export class Accounts extends Context.Service<
         if (!isSameLogin(current.value, sent)) return { _tag: "LoggedIn", record: current.value }
         const record = change(current.value)
         yield* set(account, record)
-        yield* adopted(account, record)
+        yield* adopted.saved(account, record)
         return { _tag: "Kept", record }
       })
 
@@ -165,7 +165,7 @@ export class Accounts extends Context.Service<
         const { record, sent } = held.value
         const current = yield* stillThere(account, store.get(account))
         const isWanted = Option.exists(current, (there) => isSameLogin(there, sent))
-        if (isWanted) yield* Effect.andThen(store.set(account, record), adopted(account, record))
+        if (isWanted) yield* Effect.andThen(store.set(account, record), adopted.saved(account, record))
         yield* letGo(account)
         const name = printable(account.toString())
         yield* Effect.logInfo(
@@ -242,7 +242,7 @@ export class Accounts extends Context.Service<
             const found = written.find((record) => isAnswerTo(current.value, record))
             if (found === undefined) return current
             yield* set(account, found)
-            yield* adopted(account, found)
+            yield* adopted.saved(account, found)
             yield* Effect.logInfo(
               `The answer to a refresh of ${printable(account.toString())} was recovered after its process died.`,
             )

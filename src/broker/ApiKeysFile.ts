@@ -6,10 +6,10 @@ import { Effect, Layer, Option, Path, Schema } from "effect"
 import { Digest } from "effect/crypto"
 import { ApiKey, ApiKeyName } from "../domain/ApiKey.ts"
 import { StoreCorrupt } from "../domain/Errors.ts"
-import * as AccountFileName from "./AccountFileName.ts"
+import * as FileName from "../system/FileName.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import { ApiKeys } from "./ApiKeys.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
-import * as PrivateFile from "./PrivateFile.ts"
 
 const File = Schema.fromJsonString(Schema.Struct({ version: Schema.Literal(1), name: ApiKeyName, key: ApiKey }))
 const decode = Schema.decodeUnknownEffect(File)
@@ -26,19 +26,12 @@ export const layer = Layer.effect(
     const digest = yield* Digest.Digest
 
     const fileOf = (name: string) =>
-      AccountFileName.encode(name).pipe(
+      FileName.encode(name).pipe(
         Effect.map((file) => paths.join(keysDirectory, file + extension)),
         Effect.provideService(Digest.Digest, digest),
       )
 
-    const read = Effect.fnUntraced(function* (path: string, corrupt: StoreCorrupt) {
-      const content = yield* files.read(path)
-      if (Option.isNone(content)) return Option.none()
-      return yield* decode(content.value).pipe(
-        Effect.asSome,
-        Effect.mapError(() => corrupt),
-      )
-    })
+    const read = (path: string, corrupt: StoreCorrupt) => files.readAs(path, decode, corrupt)
 
     const get = Effect.fnUntraced(function* (name: string) {
       const path = yield* fileOf(name)
@@ -50,7 +43,7 @@ export const layer = Layer.effect(
 
     /** The name of a file's key: from the file's name, or where that was too long from inside. */
     const nameOf = Effect.fnUntraced(function* (file: string) {
-      const name = AccountFileName.decode(file.slice(0, -extension.length))
+      const name = FileName.decode(file.slice(0, -extension.length))
       if (name === "not ours") return Option.none()
       if (typeof name === "object") return decodeName(name.name)
       const path = paths.join(keysDirectory, file)
@@ -68,8 +61,7 @@ export const layer = Layer.effect(
         yield* get(name)
         const path = yield* fileOf(name)
         yield* files.write(path, yield* Effect.orDie(encode({ version: 1, name, key })))
-        // What writers that died have left is of no use after this, and holds secrets.
-        yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
+        yield* files.removeLeftovers(path)
       }),
       remove: Effect.fn("ApiKeys.remove")(function* (name) {
         yield* files.remove(yield* fileOf(name))

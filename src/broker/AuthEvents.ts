@@ -2,10 +2,8 @@
  * What happens to logins, for whoever listens. To tell it costs nothing to speak of while nobody does, and never waits:
  * a listener that is slow loses the oldest events, and is told how many.
  */
-import { Clock, Context, DateTime, Effect, Layer, Queue, Redacted, type Scope, Stream } from "effect"
+import { Clock, Context, DateTime, Effect, Layer, Queue, type Scope, Stream } from "effect"
 import { type AuthEvent, type Happening, isOfTokens } from "../domain/AuthEvent.ts"
-import { fingerprint } from "../domain/Fingerprint.ts"
-import { sha256 } from "./Sha256.ts"
 
 /** Takes an event at once; it must not fail, and not wait. */
 export type Listener = (event: AuthEvent) => void
@@ -52,9 +50,11 @@ export class AuthEvents extends Context.Reference<Hub>("tokenkeep/broker/AuthEve
   )
 }
 
-/** A token's fingerprint. */
-export const fingerprintOf = ({ accessToken }: { readonly accessToken: Redacted.Redacted }): string =>
-  fingerprint(sha256, Redacted.value(accessToken))
+/** Starts now, and says how many whole milliseconds have passed since; that the wall clock is set means nothing to it. */
+export const stopwatch = (clock: Clock.Clock): (() => number) => {
+  const begun = clock.monotonicTimeNanosUnsafe()
+  return () => Number((clock.monotonicTimeNanosUnsafe() - begun) / 1_000_000n)
+}
 
 /** What is told within one process, to any number of listeners. */
 class LocalHub implements Hub {

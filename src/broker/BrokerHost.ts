@@ -26,25 +26,27 @@ import { OAuthClient } from "../oauth/OAuthClient.ts"
 import * as PkceRedirect from "../oauth/PkceRedirect.ts"
 import type { Provider } from "../oauth/Provider.ts"
 import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
 import { AccountLock } from "./AccountLock.ts"
+import { Adopted } from "./Adopted.ts"
 import * as AccountLockFile from "./AccountLockFile.ts"
 import { Accounts } from "./Accounts.ts"
 import { ApiKeys } from "./ApiKeys.ts"
 import * as ApiKeysFile from "./ApiKeysFile.ts"
-import { AuthEvents, fingerprintOf } from "./AuthEvents.ts"
+import { AuthEvents } from "./AuthEvents.ts"
 import { Broker, type InitiatedLogin } from "./Broker.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { CurrentPeer } from "./CurrentPeer.ts"
 import * as EventRelay from "./EventRelay.ts"
-import * as LoginAttempt from "./LoginAttempt.ts"
+import * as LoginEvents from "./LoginEvents.ts"
 import type { LoginInProgress, WaitFailure } from "./LoginInProgress.ts"
 import { Providers } from "./Providers.ts"
+import * as ProvidersByAddress from "./ProvidersByAddress.ts"
 import { Refresher } from "./Refresher.ts"
 import { Revoker } from "./Revoker.ts"
 import { Sessions } from "./Sessions.ts"
 import { orStillGood } from "./StillGood.ts"
-import * as ProvidersFound from "./ProvidersFound.ts"
-import * as TokenRequest from "./TokenRequest.ts"
+import * as TokenEvents from "./TokenEvents.ts"
 import { TokensAtHand } from "./TokensAtHand.ts"
 import { TokenStore } from "./TokenStore.ts"
 import * as TokenStoreFile from "./TokenStoreFile.ts"
@@ -74,11 +76,20 @@ export const layerNoDeps = Layer.effect(
     const usage = yield* Usage
     const refresher = yield* Refresher
     const revoker = yield* Revoker
+    const adopted = yield* Adopted
     const client = yield* OAuthClient
     const listener = yield* LoopbackListener
     const random = yield* SecureRandom.SecureRandom
     const events = yield* AuthEvents
     const clock = yield* Clock.Clock
+
+    /** A refresh that was under way may bring another refresh token meanwhile, which must not outlive the logout. */
+    const revokeAll = Effect.fnUntraced(function* (account: AccountKey, record: AccountRecord.AccountRecord) {
+      const revocation = yield* revoker.revoke(account, record)
+      const now = yield* Effect.orElseSucceed(accounts.get(account), () => Option.none<AccountRecord.AccountRecord>())
+      if (Option.isNone(now) || AccountRecord.isSameLogin(now.value, record)) return revocation
+      return yield* revoker.revoke(account, now.value)
+    })
 
     const publicFieldsOf = (account: AccountKey) =>
       providers.record(account.provider).pipe(
@@ -101,7 +112,7 @@ export const layerNoDeps = Layer.effect(
 
     /** Waits for the grant in the session's scope and leaves the outcome for `poll`. */
     const waitFor = Effect.fnUntraced(function* (
-      attempt: LoginAttempt.LoginAttempt,
+      attempt: LoginEvents.LoginAttempt,
       settled: Effect.Effect<PublicToken, WaitFailure>,
     ) {
       const outcome = yield* Deferred.make<PublicToken, WaitFailure>()
@@ -115,7 +126,7 @@ export const layerNoDeps = Layer.effect(
     })
 
     type Begin = (
-      attempt: LoginAttempt.LoginAttempt,
+      attempt: LoginEvents.LoginAttempt,
       account: AccountKey,
       provider: Provider,
       redirectUri: string | undefined,
@@ -188,7 +199,7 @@ export const layerNoDeps = Layer.effect(
         const { flow, redirectUri } = options
         if (flow !== undefined && !provider.flows.includes(flow)) {
           return yield* InvalidRequest.make({
-            detail: `This provider does not offer the flow ${flow}. It offers: ${provider.flows.join(", ")}.`,
+            detail: `This provider does not offer ${flow}. It offers: ${provider.flows.map(withFlag).join(", ")}.`,
           })
         }
         if (redirectUri !== undefined && !provider.redirectUris.includes(redirectUri)) {
@@ -200,7 +211,7 @@ export const layerNoDeps = Layer.effect(
             .create(
               { account, peer },
               Effect.gen(function* () {
-                const attempt = yield* LoginAttempt.begin(events, clock, account, flow)
+                const attempt = yield* LoginEvents.begin(events, clock, account, flow)
                 const begun = yield* Effect.onError(begin[flow](attempt, account, provider, redirectUri), (cause) =>
                   attempt.ended(Exit.failCause(cause)),
                 )
@@ -315,14 +326,14 @@ export const layerNoDeps = Layer.effect(
           if (isFresh(token, yield* DateTime.now, minimumValidity)) return yield* publish(account, token)
           return yield* publish(account, yield* refresher.refresh(account).pipe(orStillGood(token)))
         },
-        TokenRequest.told(events, clock, "get_token"),
+        TokenEvents.told(events, clock, "get_token"),
       ),
 
       refreshToken: Effect.fn("Broker.refreshToken")(
         function* (account) {
           return yield* publish(account, yield* refresher.refresh(account))
         },
-        TokenRequest.told(events, clock, "refresh_token"),
+        TokenEvents.told(events, clock, "refresh_token"),
       ),
 
       saveToken: Effect.fn("Broker.saveToken")(function* (account, token) {
@@ -337,7 +348,12 @@ export const layerNoDeps = Layer.effect(
           ),
         )
         if (events.isHeard) {
-          events.publish({ _tag: "import", account, source: "save_token", fingerprint: fingerprintOf(token) })
+          events.publish({
+            _tag: "import",
+            account,
+            source: "save_token",
+            fingerprint: fingerprintOf(token.accessToken),
+          })
         }
       }),
 
@@ -348,9 +364,10 @@ export const layerNoDeps = Layer.effect(
           ? "failed"
           : yield* Option.match(found.success, {
               onNone: () => Effect.succeed("nothing" as const),
-              onSome: (record) => revoker.revoke(account, record),
+              onSome: (record) => revokeAll(account, record),
             })
         yield* accounts.remove(account)
+        yield* adopted.forgotten(account)
         if (revocation !== "nothing") events.publish({ _tag: "logout", account, revocation })
         return revocation
       }),
@@ -403,7 +420,7 @@ export const layer = layerOver(
   Layer.mergeAll(
     TokenStoreFile.layer,
     AccountLockFile.layer,
-    ProvidersFound.layer,
+    ProvidersByAddress.layer,
     ApiKeysFile.layer,
     UsageFile.layer,
     EventRelay.layer,
@@ -421,6 +438,15 @@ export const layerMemory = (providers: ReadonlyArray<Provider>) =>
       Usage.layerMemory,
     ),
   )
+
+/** A flow by both its names: the one of the protocol, and the one that is typed. */
+const withFlag = (flow: FlowType) => `${flow} (--flow ${flowFlags[flow]})`
+
+const flowFlags = {
+  browser_redirect: "browser",
+  device_code: "device",
+  pkce_redirect: "paste",
+} as const satisfies { readonly [flow in FlowType]: string }
 
 const unsuited = (flow: FlowType, use: string) =>
   InvalidRequest.make({ detail: `A ${flow} login does not take this operation; use ${use}.` })

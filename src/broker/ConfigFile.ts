@@ -3,7 +3,7 @@
  *
  * Providers are an object, by name; or a list, of records with a name, and of the modules that are plugins.
  */
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option, Predicate, Schema } from "effect"
 import { ProviderName } from "../domain/AccountKey.ts"
 import { ConfigCorrupt, type StoreUnavailable } from "../domain/Errors.ts"
 
@@ -11,13 +11,16 @@ const NamedRecord = Schema.StructWithRest(Schema.Struct({ name: ProviderName }),
   Schema.Record(Schema.String, Schema.Json),
 ])
 
+const Entry = Schema.Union([Schema.NonEmptyString, NamedRecord])
+type Entry = typeof Entry.Type
+const isEntry = Schema.is(Entry)
+
 /** Each record is read by itself, so that one bad record spoils no other. */
 export const ConfigFile = Schema.StructWithRest(
   Schema.Struct({
-    providers: Schema.Union([
-      Schema.Array(Schema.Union([Schema.NonEmptyString, NamedRecord])),
-      Schema.Record(Schema.String, Schema.Json),
-    ]).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed({}))),
+    providers: Schema.Union([Schema.Array(Entry), Schema.Record(Schema.String, Schema.Json)]).pipe(
+      Schema.withDecodingDefaultTypeKey(Effect.succeed({})),
+    ),
   }),
   [Schema.Record(Schema.String, Schema.Json)],
 )
@@ -25,7 +28,28 @@ export type ConfigFile = typeof ConfigFile.Type
 
 export const empty: ConfigFile = { providers: {} }
 
-const decode = Schema.decodeEffect(Schema.fromJsonString(ConfigFile))
+const decode = Schema.decodeUnknownEffect(ConfigFile)
+
+/** Where the text stops being JSON, if that is known; of what is there nothing is repeated, as it may be a secret. */
+const notJson = (error: unknown): string => {
+  const [, line, column] = /\(line (\d+) column (\d+)\)/.exec(String(error)) ?? []
+  return line === undefined
+    ? "it is no JSON, perhaps for a comma or a quote too many or too few"
+    : `it is no JSON from line ${line}, column ${column} on`
+}
+
+const parse = (content: string) =>
+  Effect.try({ try: (): unknown => JSON.parse(content), catch: notJson }).pipe(
+    Effect.flatMap((json) => Effect.mapError(decode(json), shapeOf(json))),
+  )
+
+const shapeOf = (json: unknown) => (): string => {
+  if (!Predicate.isObject(json)) return "it is no JSON object"
+  const wrong = Array.isArray(json["providers"]) ? json["providers"].findIndex((entry) => !isEntry(entry)) : -1
+  return wrong === -1
+    ? "providers is neither an object nor a list"
+    : `providers.${wrong} is neither a record with a name nor the path or package of a plugin`
+}
 
 /** What the file says; nothing, if there is none. */
 export const read = Effect.fnUntraced(function* (
@@ -34,10 +58,8 @@ export const read = Effect.fnUntraced(function* (
 ) {
   const content = yield* files.read(path)
   if (Option.isNone(content)) return empty
-  return yield* Effect.mapError(decode(content.value), () => ConfigCorrupt.make({ path }))
+  return yield* Effect.mapError(parse(content.value), (mistake) => ConfigCorrupt.make({ path, mistakes: [mistake] }))
 })
-
-type Entry = string | typeof NamedRecord.Type
 
 const isList = (providers: ConfigFile["providers"]): providers is ReadonlyArray<Entry> => Array.isArray(providers)
 
@@ -62,7 +84,7 @@ export const withRecord = (config: ConfigFile, name: string, record?: Schema.Jso
   const { providers } = config
   if (isList(providers)) {
     const at = providers.findIndex((entry) => typeof entry !== "string" && entry.name === name)
-    const put = record === undefined ? [] : [{ ...record, name }]
+    const put = record === undefined ? [] : [{ name, ...record }]
     return { ...config, providers: at === -1 ? [...providers, ...put] : providers.toSpliced(at, 1, ...put) }
   }
   const others = Object.entries(providers).filter(([other]) => record !== undefined || other !== name)

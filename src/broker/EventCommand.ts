@@ -25,6 +25,8 @@ import {
 } from "effect"
 import { type AuthEvent, isOfTokens, toJson, type Type, types } from "../domain/AuthEvent.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
+import type { ProviderDefinition } from "../oauth/Provider.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import { AuthEvents } from "./AuthEvents.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 
@@ -80,10 +82,13 @@ const environmentFor = (type: Type, secrets: ReadonlySet<string>) => ({
 
 const isSecretReference = Schema.is(Schema.Struct({ clientSecret: Schema.Struct({ env: Schema.String }) }))
 
-/** The environment variables with client secrets in them. */
-const secretsIn = (providers: unknown): ReadonlySet<string> =>
+/** The environment variables with client secrets in them: of what is configured, and of what is known. */
+const secretsIn = (providers: unknown, definitions: ReadonlyArray<ProviderDefinition>): ReadonlySet<string> =>
   new Set(
-    (typeof providers === "object" && providers !== null ? Object.values(providers) : [])
+    [
+      ...(typeof providers === "object" && providers !== null ? Object.values(providers) : []),
+      ...definitions.map(({ record }) => record),
+    ]
       .filter(isSecretReference)
       .map(({ clientSecret }) => clientSecret.env),
   )
@@ -155,7 +160,7 @@ export const layer: Layer.Layer<never, never, BrokerConfig | FileSystem.FileSyst
         `What ${oneLine(configFile)} says in onEvent cannot be used, and no command is run for events. All else works. It is a list, ["program", "argument"], or {"command": [...], "events": [...]}, of: ${types.join(", ")}`,
       )
     }
-    const secrets = secretsIn(file.value.providers)
+    const secrets = secretsIn(file.value.providers, yield* ProviderDefinitions)
     const { isWanted, program } = onEvent.value
     const queue = yield* Queue.make<AuthEvent, Cause.Done>({ capacity: longest, strategy: "dropping" })
     let dropped = 0

@@ -10,6 +10,7 @@ import { connect, type Socket } from "node:net"
 import { join } from "node:path"
 import { Clock, DateTime, Duration, Effect, Layer, Result } from "effect"
 import { type AuthEvent, isOfTokens, toJson } from "../domain/AuthEvent.ts"
+import * as Ownership from "../system/Ownership.ts"
 import { AuthEvents } from "./AuthEvents.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import { type Follower, followerIn } from "./FollowerName.ts"
@@ -28,8 +29,6 @@ const settling = Duration.toMillis("5 seconds")
 
 /** A folder changed so recently may change again without looking different: clocks of file systems tick slowly. */
 const tick = 50
-
-const groupOrOthers = 0o077
 
 /** Events go to so many; whoever makes more sockets than that is not following. */
 const most = 32
@@ -62,12 +61,16 @@ class Link {
       this.#missed++
       return
     }
-    if (this.#missed > 0) {
-      const at = DateTime.makeUnsafe(this.#clock.currentTimeMillisUnsafe())
-      this.#add(toJson({ _tag: "missed", at, count: this.#missed }))
-      this.#missed = 0
-    }
+    this.#admit()
     this.#add(line)
+  }
+
+  /** Says how many events were not said. */
+  #admit(): void {
+    if (this.#missed === 0) return
+    const at = DateTime.makeUnsafe(this.#clock.currentTimeMillisUnsafe())
+    this.#add(toJson({ _tag: "missed", at, count: this.#missed }))
+    this.#missed = 0
   }
 
   #add(line: string): void {
@@ -86,10 +89,7 @@ class Link {
 
   /** Says the last that there is to say. */
   readonly end = Effect.callback<void>((resume) => {
-    if (this.#missed > 0) {
-      const at = DateTime.makeUnsafe(this.#clock.currentTimeMillisUnsafe())
-      this.#add(toJson({ _tag: "missed", at, count: this.#missed }))
-    }
+    this.#admit()
     this.#flush()
     if (this.#socket.destroyed) return resume(Effect.void)
     this.#socket.ref()
@@ -116,7 +116,7 @@ export const layer: Layer.Layer<never, never, BrokerConfig> = Layer.effectDiscar
     const { eventsDirectory } = yield* BrokerConfig
     const events = yield* AuthEvents
     const clock = yield* Clock.Clock
-    const us = process.getuid?.()
+    const us = Ownership.uid()
     const links = new Map<string, Follower & { readonly link: Link }>()
     let seen = { inode: 0, modified: Number.NaN }
     let stop = nothing
@@ -141,7 +141,7 @@ export const layer: Layer.Layer<never, never, BrokerConfig> = Layer.effectDiscar
     }
 
     /** Whether nobody but us can be at the other end: only we may change what is in there. */
-    const isOurs = (stats: Stats) => us === undefined || stats.uid === us
+    const isOurs = (stats: Stats) => us === -1 || stats.uid === us
 
     const follow = (name: string, now: number) => {
       const follower = followerIn(name)
@@ -163,7 +163,7 @@ export const layer: Layer.Layer<never, never, BrokerConfig> = Layer.effectDiscar
       const folder = statOf(eventsDirectory)
       if (folder === undefined) return
       if (folder.ino === seen.inode && folder.mtimeMs === seen.modified) return
-      if (!folder.isDirectory() || !isOurs(folder) || (folder.mode & groupOrOthers) !== 0) return
+      if (!folder.isDirectory() || !isOurs(folder) || (folder.mode & Ownership.groupOrOthersMayDoAnything) !== 0) return
       const now = clock.currentTimeMillisUnsafe()
       const isSettled = Math.abs(now - folder.mtimeMs) > tick
       seen = isSettled ? { inode: folder.ino, modified: folder.mtimeMs } : { inode: 0, modified: Number.NaN }

@@ -13,7 +13,7 @@ export interface ProviderPlugin extends ProviderDefinition {
 }
 
 /** What a command may need: it is run with this. */
-export type Available = Broker | Command.Environment
+export type CommandServices = Broker | Command.Environment
 
 /** How a command may fail: with something that can be said. */
 interface Sayable {
@@ -26,7 +26,7 @@ type FailureOf<C> = C extends Command.Command<infer _Name, infer _Input, infer _
 
 /** Commands that need nothing that there is not, and whose failures can be said. */
 type Runnable<Commands extends ReadonlyArray<Command.Command.Any>> = [
-  Exclude<NeededBy<Commands[number]>, Available>,
+  Exclude<NeededBy<Commands[number]>, CommandServices>,
   FailureOf<Commands[number]>,
 ] extends [never, Sayable]
   ? Commands

@@ -11,16 +11,15 @@ import {
 } from "../domain/Errors.ts"
 import type { Provider, ProviderDefinition } from "../oauth/Provider.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
-import { definitionOf } from "./DefinitionOf.ts"
-import { ProviderDefinitions } from "./ProviderDefinitions.ts"
-import { type Resolution, resolve, type Resolved } from "./ProviderResolution.ts"
+import { definitionOf, type Resolution, resolve, type Resolved } from "../oauth/ProviderResolution.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import type { StoreError } from "./TokenStore.ts"
 
 /** Why the configuration, or what is kept beside it, cannot be read or written. */
 export type ConfigError = ConfigCorrupt | StoreError
 
 /** What a configuration says of a provider: all of its record, or what is to be different from what is known of it. */
-export interface Said extends Omit<Partial<typeof ProviderRecord.Encoded>, "endpoints"> {
+export interface ProviderSettings extends Omit<Partial<typeof ProviderRecord.Encoded>, "endpoints"> {
   readonly endpoints?: Partial<NonNullable<(typeof ProviderRecord.Encoded)["endpoints"]>>
   /** Whose record it builds on, if not that of its own name. */
   readonly extends?: string
@@ -47,7 +46,7 @@ export class Providers extends Context.Service<
     /** The names, in the order in which they were added. */
     readonly list: Effect.Effect<ReadonlyArray<string>, ConfigError>
     /** Adds a provider, or replaces the one of that name. What is not said is as it is known of the provider. */
-    readonly set: (name: string, said: Said) => Effect.Effect<void, ProviderNotConfigured | ConfigError>
+    readonly set: (name: string, said: ProviderSettings) => Effect.Effect<void, ProviderNotConfigured | ConfigError>
     /** Forgets a provider. Its logins stay, but cannot be refreshed. */
     readonly remove: (name: string) => Effect.Effect<void, ProviderNotConfigured | ConfigError>
   }
@@ -83,7 +82,7 @@ export class Providers extends Context.Service<
 }
 
 /** What a record has a field for; whoever brings more, as a `Provider` does, must not have a secret written. */
-export const fieldsOf = (said: Said) =>
+export const fieldsOf = (said: ProviderSettings) =>
   Object.fromEntries(Object.entries(said).filter(([name]) => name === "extends" || name in ProviderRecord.fields))
 
 /** What was resolved, or why it is none; `path` is where the configuration is. */

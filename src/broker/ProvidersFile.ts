@@ -2,17 +2,16 @@
  * {@link Providers} in the configuration file. It is read anew each time, so that an edit counts at once, and what it
  * says beyond providers is kept. A secret is only referred to in it, and is looked up when it is needed.
  */
-import { Config, Effect, FileSystem, Layer, Option, Redacted } from "effect"
+import { Config, Effect, FileSystem, Layer, Option, Path, Redacted } from "effect"
 import { ProviderNotConfigured, SecretUnavailable } from "../domain/Errors.ts"
 import type { SecretReference } from "../oauth/ProviderRecord.ts"
+import { definitionOf, type Resolved, resolve } from "../oauth/ProviderResolution.ts"
 import { builtIn } from "../providers/BuiltIn.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
+import * as FileReading from "../system/FileReading.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as ConfigFile from "./ConfigFile.ts"
-import { definitionOf } from "./DefinitionOf.ts"
-import * as FileReading from "./FileReading.ts"
-import * as PrivateFile from "./PrivateFile.ts"
-import { ProviderDefinitions } from "./ProviderDefinitions.ts"
-import { type Resolved, resolve } from "./ProviderResolution.ts"
 import { fieldsOf, Providers, resolvedOr } from "./Providers.ts"
 
 export const layer = Layer.effect(
@@ -23,15 +22,22 @@ export const layer = Layer.effect(
     const files = yield* PrivateFile.make
     const known = yield* FileReading.make
     const fs = yield* FileSystem.FileSystem
+    const paths = yield* Path.Path
 
     const read = ConfigFile.read(files, configFile)
 
+    // From the folder of the configuration on, as for plugins: the folder that this runs in is not always the same one.
+    const fileOf = (file: string) => paths.resolve(paths.dirname(configFile), file)
+
     const secretOf = Effect.fnUntraced(function* (provider: string, reference: SecretReference) {
-      const source = "env" in reference ? `the environment variable ${reference.env}` : `the file ${reference.file}`
+      const source =
+        "env" in reference
+          ? `the environment variable ${shownName(reference.env)}`
+          : `the file ${fileOf(reference.file)}`
       const unreadable = SecretUnavailable.make({ provider, source })
       const text = yield* "env" in reference
         ? Effect.mapError(Config.String(reference.env), () => unreadable)
-        : Effect.mapError(fs.readFileString(reference.file), () => unreadable)
+        : Effect.mapError(fs.readFileString(fileOf(reference.file)), () => unreadable)
       const secret = text.trim()
       return secret === "" ? yield* unreadable : Redacted.make(secret)
     })
@@ -93,3 +99,7 @@ export const layer = Layer.effect(
     })
   }),
 )
+
+/** A name as it is customary; what looks otherwise may be the secret itself, in the wrong place. */
+const shownName = (name: string) =>
+  /^[A-Z_][A-Z0-9_]*$/.test(name) ? name : "that its env names (which must be a name like ACME_SECRET, not the secret)"

@@ -27,7 +27,7 @@ const migrations: ReadonlyArray<Migration> = [withHistory]
 /** The version that is written. */
 export const current = migrations.length + 1
 
-export type Reading =
+type Reading =
   | { readonly _tag: "Current"; readonly file: File }
   | { readonly _tag: "Newer"; readonly file: File }
   /** It does not say of which version it is. */

@@ -6,7 +6,8 @@ import type { AccountKey } from "../domain/AccountKey.ts"
 import type { RefreshFailure } from "../domain/AuthEvent.ts"
 import type { LockBusy, StoreCorrupt, StoreNewer, StoreUnavailable, TokenNotFound } from "../domain/Errors.ts"
 import type { StoredToken } from "../domain/Token.ts"
-import { fingerprintOf, type Hub } from "./AuthEvents.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
+import { type Hub, stopwatch } from "./AuthEvents.ts"
 
 /** The provider's refusal, or the store's, or that somebody was faster. */
 type Failure =
@@ -44,14 +45,14 @@ export const told =
   (events: Hub, clock: Clock.Clock, account: AccountKey) =>
   <E extends Failure, R>(refresh: Effect.Effect<StoredToken, E, R>): Effect.Effect<StoredToken, E, R> =>
     Effect.suspend(() => {
-      const begun = clock.monotonicTimeNanosUnsafe()
+      const took = stopwatch(clock)
       events.publish({ _tag: "refresh_started", account })
       return Effect.onExit(refresh, (exit) =>
         Effect.sync(() => {
           if (!events.isHeard) return
-          const durationMs = Number((clock.monotonicTimeNanosUnsafe() - begun) / 1_000_000n)
+          const durationMs = took()
           if (Exit.isSuccess(exit)) {
-            const fingerprint = fingerprintOf(exit.value)
+            const fingerprint = fingerprintOf(exit.value.accessToken)
             return events.publish({ _tag: "refresh_succeeded", account, durationMs, fingerprint })
           }
           const reason = reasonOf(exit.cause)

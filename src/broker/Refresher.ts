@@ -38,11 +38,12 @@ import { isFresh, type StoredToken } from "../domain/Token.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
 import { granterOf, type Provider } from "../oauth/Provider.ts"
 import { isAnswerLost, type ProviderFailure } from "../oauth/ProviderFailure.ts"
+import { ProcessId } from "../system/ProcessId.ts"
 import { AccountLock } from "./AccountLock.ts"
 import { Accounts } from "./Accounts.ts"
+import { Adopted } from "./Adopted.ts"
 import { AuthEvents } from "./AuthEvents.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
-import { ProcessId } from "./ProcessId.ts"
 import { type ConfigError, Providers } from "./Providers.ts"
 import * as RefreshEvents from "./RefreshEvents.ts"
 import * as RefreshRefusal from "./RefreshRefusal.ts"
@@ -87,6 +88,7 @@ export class Refresher extends Context.Service<
       const digest = yield* Digest.Digest
       const pid = yield* ProcessId
       const events = yield* AuthEvents
+      const adopted = yield* Adopted
       const clock = yield* Clock.Clock
 
       /** The accounts whose refresh somebody waits for, also if it was begun ahead of time. */
@@ -220,6 +222,8 @@ export class Refresher extends Context.Service<
         if (!AccountRecord.isGranter(record, granterOf(provider))) {
           return yield* RefreshFailed.make({ account, detail: anotherGranter(account) })
         }
+        const spent = yield* adopted.spentBy(account, record)
+        if (Option.isSome(spent)) return yield* RefreshFailed.make({ account, detail: spent.value })
         const attempts = (start: Record, refreshToken: Redacted.Redacted) =>
           Effect.retry(attempt(account, provider, start, refreshToken), {
             schedule: quickRetries,

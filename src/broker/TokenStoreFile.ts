@@ -9,13 +9,13 @@ import { BucketName, ProviderName } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
 import { StoreCorrupt, StoreNewer } from "../domain/Errors.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
-import * as AccountFileName from "./AccountFileName.ts"
+import { definitionOf } from "../oauth/ProviderResolution.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
+import * as FileName from "../system/FileName.ts"
+import * as FileReading from "../system/FileReading.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 import * as ConfigFile from "./ConfigFile.ts"
-import { definitionOf } from "./DefinitionOf.ts"
-import * as FileReading from "./FileReading.ts"
-import * as PrivateFile from "./PrivateFile.ts"
-import { ProviderDefinitions } from "./ProviderDefinitions.ts"
 import * as RecordVersions from "./RecordVersions.ts"
 import { TokenStore } from "./TokenStore.ts"
 
@@ -86,8 +86,8 @@ export const layer = Layer.effect(
 
     const fileOf = Effect.fnUntraced(
       function* (account: AccountKey) {
-        const provider = yield* AccountFileName.encode(account.provider)
-        const bucket = yield* AccountFileName.encode(account.bucket)
+        const provider = yield* FileName.encode(account.provider)
+        const bucket = yield* FileName.encode(account.bucket)
         return paths.join(accountsDirectory, provider, bucket + extension)
       },
       Effect.provideService(Digest.Digest, digest),
@@ -162,8 +162,8 @@ export const layer = Layer.effect(
 
     /** The account of a file: from its name, or where that was too long from inside. */
     const accountOf = Effect.fnUntraced(function* (folder: string, file: string) {
-      const provider = AccountFileName.decode(folder)
-      const bucket = AccountFileName.decode(file.slice(0, -extension.length))
+      const provider = FileName.decode(folder)
+      const bucket = FileName.decode(file.slice(0, -extension.length))
       if (provider === "not ours" || bucket === "not ours") return Option.none()
       if (typeof provider === "object" && typeof bucket === "object") {
         return decodeAccount({ provider: provider.name, bucket: bucket.name })
@@ -260,8 +260,7 @@ export const layer = Layer.effect(
         )
         yield* files.write(path, content)
         known.changed()
-        // What writers that died have left is of no use after this, and holds secrets.
-        yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
+        yield* files.removeLeftovers(path)
         PubSub.publishUnsafe(changed, account)
       }),
       remove: Effect.fn("TokenStore.remove")(function* (account) {

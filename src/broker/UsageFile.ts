@@ -10,10 +10,10 @@ import { BucketName, ProviderName } from "../domain/AccountKey.ts"
 import * as BucketUsage from "../domain/BucketUsage.ts"
 import { StoreUnavailable } from "../domain/Errors.ts"
 import { oneLine } from "../domain/RemoteText.ts"
+import * as FileReading from "../system/FileReading.ts"
+import * as KernelLock from "../system/KernelLock.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
-import * as FileReading from "./FileReading.ts"
-import * as KernelLock from "./KernelLock.ts"
-import * as PrivateFile from "./PrivateFile.ts"
 import { Usage } from "./Usage.ts"
 
 /** How often counts are saved. What a process that is killed has counted since then is lost. */
@@ -110,7 +110,7 @@ export const layer = Layer.effect(
           yield* files.write(usageFile, yield* Effect.orDie(encode({ version: 1, accounts })))
           known.changed()
           hasTrouble = false
-          yield* Effect.catch(files.removeLeftovers(usageFile), (error) => Effect.logDebug(error.message))
+          yield* files.removeLeftovers(usageFile)
         }),
       ).pipe(
         Effect.catch((error) => {

@@ -4,11 +4,11 @@
 import { Clock, Config, Console, Data, DateTime, Effect, Option, Schema, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
-import { sha256 } from "../broker/Sha256.ts"
 import * as AuditEntry from "../domain/AuditEntry.ts"
 import { fingerprint, fingerprintLength } from "../domain/Fingerprint.ts"
 import { printable } from "../domain/RemoteText.ts"
 import * as AuditFile from "../server/AuditFile.ts"
+import { sha256 } from "../system/Sha256.ts"
 import { Lifetime } from "./Lifetime.ts"
 import { UsageError } from "./UsageError.ts"
 

@@ -8,7 +8,6 @@ import { SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as EventCommand from "../broker/EventCommand.ts"
-import { ProcessId } from "../broker/ProcessId.ts"
 import * as GrantsClient from "../client/GrantsClient.ts"
 import { Label } from "../domain/Grant.ts"
 import { printable } from "../domain/RemoteText.ts"
@@ -18,12 +17,13 @@ import { type Granted, Grants, type NewGrant } from "../server/Grants.ts"
 import * as GrantsHost from "../server/GrantsHost.ts"
 import { PeerCredentials } from "../server/PeerCredentials.ts"
 import { Questions } from "../server/Questions.ts"
+import * as Ownership from "../system/Ownership.ts"
+import { ProcessId } from "../system/ProcessId.ts"
 import * as CapabilityFile from "./CapabilityFile.ts"
 import * as ChildProcess from "./ChildProcess.ts"
 import * as FailureWords from "./FailureWords.ts"
 import * as GrantTerms from "./GrantTerms.ts"
 import { HostAndPort } from "./HostAndPort.ts"
-import * as OwnUser from "./OwnUser.ts"
 import * as ProcessHygiene from "./ProcessHygiene.ts"
 import * as Services from "./Services.ts"
 import { UsageError } from "./UsageError.ts"
@@ -89,7 +89,7 @@ const ourselves = Effect.fnUntraced(function* (tcp: Said["tcp"]) {
   const paths = yield* Path.Path
   const host = GrantsHost.layer({
     folder: paths.join(paths.dirname(socketPath), "exec"),
-    uid: OwnUser.uid(),
+    uid: Ownership.uid(),
     rateLimit: 60,
     restoresKept: false,
     ...(Option.isSome(tcp) && { tcp: tcp.value === "" ? anyPort : tcp.value }),
@@ -149,7 +149,7 @@ const run = Effect.fnUntraced(function* (said: Said, command: string, args: Read
   const isTcp = Option.isSome(said.tcp)
   const label = Option.isSome(said.label) ? said.label.value : yield* labelFor(command)
   const granted = yield* borrow(said, {
-    terms: yield* GrantTerms.make(said, label, isTcp ? "any" : OwnUser.uids()),
+    terms: yield* GrantTerms.make(said, label, isTcp ? "any" : GrantTerms.ownUids()),
     transport: isTcp ? "tcp" : "unix",
     hasCapability: said.capability !== "none",
     isKept: false,

@@ -12,7 +12,6 @@ import { list } from "./GrantList.ts"
 import * as GrantTerms from "./GrantTerms.ts"
 import * as HostGrants from "./HostGrants.ts"
 import { Lifetime } from "./Lifetime.ts"
-import * as OwnUser from "./OwnUser.ts"
 import { UsageError } from "./UsageError.ts"
 
 const { hostSocket } = HostGrants
@@ -51,7 +50,7 @@ const add = Command.make(
       const terms = yield* GrantTerms.make(
         said,
         Option.getOrElse(label, () => "sandbox"),
-        tcp ? "any" : OwnUser.uids(),
+        tcp ? "any" : GrantTerms.ownUids(),
       )
       const granted = yield* grants.add({
         terms,

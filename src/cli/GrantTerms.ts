@@ -5,6 +5,7 @@ import { DateTime, Duration, Effect, Option, Schema, SchemaTransformation } from
 import { Flag } from "effect/cli"
 import { KeyPattern, Label, Permission, type Terms, Uid, Uses, usualPermissions } from "../domain/Grant.ts"
 import { AccountPatternFromString } from "../domain/NamePattern.ts"
+import * as Ownership from "../system/Ownership.ts"
 import { Typed } from "./AccountArgument.ts"
 import { Lifetime } from "./Lifetime.ts"
 
@@ -27,6 +28,9 @@ const repeated = <A>(flag: Flag.Flag<ReadonlyArray<A>>) =>
     Flag.atLeast(0),
     Flag.map((lists) => lists.flat()),
   )
+
+/** Those who may use a grant unless something else is said: we ourselves, or anybody where users have no numbers. */
+export const ownUids = (): Terms["uids"] => (Ownership.uid() === -1 ? "any" : [Ownership.uid()])
 
 /** Accounts that may be used. */
 export const allow = Flag.String("allow").pipe(

@@ -1,17 +1,16 @@
 /**
  * `import`: shows the logins of other tools on this machine, takes one over, and gives an adopted one back.
  */
-import { Console, DateTime, Effect, Layer, Option, Redacted, Stdio, Stream, Terminal } from "effect"
+import { Console, DateTime, Effect, Layer, Option, Stdio, Stream, Terminal } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
-import { sha256 } from "../broker/Sha256.ts"
-import { fingerprint } from "../domain/Fingerprint.ts"
 import { AccountKeyFromString, type AccountKey } from "../domain/AccountKey.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import { type Adoption, Adoptions, accountOf } from "../import/Adoptions.ts"
-import { type Found, type FoundLogin, Search } from "../import/Search.ts"
+import { type Found, type FoundLogin, Search, sharers } from "../import/Search.ts"
 import { ImportRefused, type Returned, Takeover } from "../import/Takeover.ts"
 import { toolCalled, tools } from "../import/Tools.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
 import { onHost } from "./OnHost.ts"
 import * as Services from "./Services.ts"
 import * as Table from "./Table.ts"
@@ -166,13 +165,20 @@ const takeOver = Effect.fnUntraced(function* (
         account,
         "It has the login too, until one of the two refreshes it: that logs out the other.",
       )
-    case "adopt":
+    case "adopt": {
+      const [sharer] = sharers(login, logins)
+      if (sharer !== undefined) {
+        return yield* new ImportRefused({
+          detail: `${sharer.tool.title} has the same login, in ${oneLine(sharer.path)}, and would still have its refresh token. Nothing was changed; log in anew with: ${loginCommand(account)}`,
+        })
+      }
       yield* takeover.adopt(login, account, replace)
       return yield* said(
         login,
         account,
         `It has an access token only from now on; end it, if it runs now. Keep tokenkeep serve running, which renews the token in ${oneLine(login.path)}. Give it back with: tokenkeep import --undo ${printable(text)}`,
       )
+    }
   }
 })
 
@@ -226,7 +232,9 @@ const giveBack = Effect.fnUntraced(function* (text: string) {
   const takeover = yield* Takeover
   const adoption = yield* pick(text, yield* adoptions.list, ({ tool }) => tool)
   if (adoption === undefined) {
-    return yield* new ImportRefused({ detail: `No login of ${printable(text)} was adopted. Nothing was changed.` })
+    return yield* new ImportRefused({
+      detail: `No login of ${printable(text)} was adopted. Nothing was changed; one that was copied is forgotten with: tokenkeep logout`,
+    })
   }
   const account = accountOf(adoption)
   const returned = yield* takeover.undo(account)
@@ -302,8 +310,6 @@ const expiry = ({ content }: FoundLogin, now: DateTime.Utc): string => {
   if (DateTime.isGreaterThan(expiresAt, now)) return `in ${inWords(DateTime.distance(now, expiresAt))}`
   return refreshToken === undefined ? "expired" : "refreshed on use"
 }
-
-const fingerprintOf = (secret: Redacted.Redacted) => fingerprint(sha256, Redacted.value(secret))
 
 const toJson = Effect.fnUntraced(function* (found: Found, adopted: ReadonlyArray<Adoption>) {
   const logins = yield* Effect.forEach(

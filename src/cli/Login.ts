@@ -4,7 +4,7 @@
 import { Console, Data, DateTime, Effect, Option, Redacted, Schedule, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Broker, type CallError, type InitiatedLogin } from "../broker/Broker.ts"
-import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import * as Account from "../domain/AccountKey.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { type ProviderNotConfigured, SessionExpired } from "../domain/Errors.ts"
@@ -43,7 +43,7 @@ export const login = Command.make(
       orNearest(account),
     )
     if (Option.isSome(begun.notice)) yield* Console.error(`Note: ${begun.notice.value}`)
-    const token = yield* finish(begun, input.noBrowser).pipe(
+    const token = yield* finish(begun, account, input.noBrowser).pipe(
       Effect.onInterrupt(() =>
         Effect.andThen(Effect.ignore(broker.cancel(begun.sessionId)), Console.error("\nThe login was cancelled.")),
       ),
@@ -93,9 +93,11 @@ const validity = (token: PublicToken, now: DateTime.Utc): string =>
     ? "The access token has no expiry."
     : `The access token is valid for ${inWords(DateTime.distance(now, token.expiresAt))}.`
 
-const finish = Effect.fnUntraced(function* (begun: InitiatedLogin, noBrowser: boolean) {
+const finish = Effect.fnUntraced(function* (begun: InitiatedLogin, account: AccountKey, noBrowser: boolean) {
   const time = inWords(begun.expiresIn)
-  yield* begun.flowType === "device_code" ? showDeviceCode(begun, time, noBrowser) : showPage(begun, time, noBrowser)
+  yield* begun.flowType === "device_code"
+    ? showDeviceCode(begun, time, noBrowser)
+    : showPage(begun, account, time, noBrowser)
   return yield* begun.flowType === "pkce_redirect" ? exchangePasted(begun) : waitForGrant(begun)
 })
 
@@ -112,16 +114,23 @@ Waiting for you; the code lives for ${time}. Ctrl-C cancels.`)
 
 /** What a person sees of it is the provider's page; nothing comes back to this program. */
 const redirectHint = `
-If the page complains about the redirect URI, register http://127.0.0.1/callback at the provider, and give the same one to:
-tokenkeep provider add --redirect-uri http://127.0.0.1/callback`
+If the page complains about the redirect URI: register http://127.0.0.1/callback at the provider, and say the same here, with
+--redirect-uri http://127.0.0.1/callback at tokenkeep provider add, or as its redirectUris in the configuration.`
 
-const showPage = Effect.fnUntraced(function* (begun: InitiatedLogin, time: string, noBrowser: boolean) {
+const showPage = Effect.fnUntraced(function* (
+  begun: InitiatedLogin,
+  account: AccountKey,
+  time: string,
+  noBrowser: boolean,
+) {
+  // Where tokenkeep has registered itself there is nothing for a person to register.
+  const isOwnClient = begun.flowType === "browser_redirect" && !Account.isAddress(account.provider)
   yield* Console.error(`
 To log in, open this address in a browser:
 
 ${address(begun.authUrl)}
 
-You have ${time}. Ctrl-C cancels.${begun.flowType === "browser_redirect" ? redirectHint : ""}`)
+You have ${time}. Ctrl-C cancels.${isOwnClient ? redirectHint : ""}`)
   if (!noBrowser) yield* Browser.open(begun.authUrl)
 })
 

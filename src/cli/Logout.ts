@@ -11,7 +11,7 @@ import { account } from "./AccountArgument.ts"
 /** What is known of the other end. */
 const atProvider: { readonly [outcome in Exclude<Revocation, "nothing">]: string } = {
   revoked: "The provider has revoked it.",
-  not_offered: "The provider was not told: an access token that was handed out is good until it expires.",
+  not_offered: "The provider has no way to be told: an access token that was handed out is good until it expires.",
   failed:
     "The provider could not be told, so the login may be good there still: end it on the provider's page for connected programs.",
 }

@@ -11,16 +11,16 @@ import { Data, Effect, FileSystem, Option, Path, Predicate, Result, Schema } fro
 import { Command } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as ConfigFile from "../broker/ConfigFile.ts"
-import * as PrivateFile from "../broker/PrivateFile.ts"
-import type { Available } from "../broker/ProviderPlugin.ts"
-import { mistakesIn, resolve } from "../broker/ProviderResolution.ts"
+import type { CommandServices } from "../broker/ProviderPlugin.ts"
 import { ProviderName } from "../domain/AccountKey.ts"
 import { oneLine } from "../domain/RemoteText.ts"
 import type { Dialect } from "../oauth/Dialect.ts"
 import type { ExtrasMigration, ProviderDefinition } from "../oauth/Provider.ts"
+import { mistakesIn, resolve } from "../oauth/ProviderResolution.ts"
 import { builtIn } from "../providers/BuiltIn.ts"
+import * as Ownership from "../system/Ownership.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import type { Failure } from "./ExitCode.ts"
-import * as OwnUser from "./OwnUser.ts"
 
 /** Why a plugin was not loaded. */
 export class PluginRefused extends Data.TaggedError("PluginRefused")<{
@@ -33,7 +33,7 @@ export class PluginRefused extends Data.TaggedError("PluginRefused")<{
 }
 
 /** A command of a plugin. What it needs, and how it fails, was checked where it was written. */
-export type PluginCommand = Command.Command<string, {}, {}, Failure, Available>
+export type PluginCommand = Command.Command<string, {}, {}, Failure, CommandServices>
 
 export interface LoadedPlugin extends ProviderDefinition {
   readonly commands?: ReadonlyArray<PluginCommand>
@@ -45,12 +45,6 @@ export interface Loaded {
 }
 
 export const none: Loaded = { plugins: [], refused: [] }
-
-/** What is known of providers, with these plugins. */
-export const definitionsWith = (plugins: ReadonlyArray<LoadedPlugin>): ReadonlyArray<ProviderDefinition> => [
-  ...plugins,
-  ...builtIn.filter(({ name }) => !plugins.some((plugin) => plugin.name === name)),
-]
 
 /** Loads all. `commands` are the names that a plugin's commands cannot have. */
 export const load = Effect.fnUntraced(function* (commands: ReadonlyArray<string>) {
@@ -136,12 +130,13 @@ const find = Effect.fnUntraced(function* (module: string, configFile: string) {
   const path = fileURLToPath(url)
   const info = yield* Effect.mapError(fs.stat(path), () => refuse(`there is no file ${path} that can be read`))
   if (info.type !== "File") return yield* refuse(`${path} is no file`)
-  if (OwnUser.uid() !== -1) {
-    const owner = Option.getOrElse(info.uid, () => 0)
-    if (owner !== 0 && owner !== OwnUser.uid()) {
+  const us = Ownership.uid()
+  if (us !== -1) {
+    const owner = Option.getOrElse(info.uid, () => Ownership.root)
+    if (owner !== Ownership.root && owner !== us) {
       return yield* refuse(`${path} belongs to another user, and would be run with all the rights of tokenkeep`)
     }
-    if ((info.mode & 0o022) !== 0) {
+    if ((info.mode & Ownership.groupOrOthersMayWrite) !== 0) {
       return yield* refuse(
         `others than its owner can write to ${path}, and it would be run with all the rights of tokenkeep; mend that with: chmod go-w ${path}`,
       )

@@ -4,7 +4,7 @@
  * cannot be done is said, and no reason to end.
  */
 import { Effect, Layer } from "effect"
-import * as CLibrary from "../broker/CLibrary.ts"
+import * as CLibrary from "../system/CLibrary.ts"
 
 // <linux/prctl.h>
 const PR_SET_DUMPABLE = 4

@@ -2,19 +2,20 @@
  * `provider`: adds, lists, shows and removes providers in the host's configuration. What is added to the configuration is
  * what was typed; the rest comes from what is built in.
  */
-import { Array, Console, Effect, Option, Schema } from "effect"
+import { Array, Console, Effect, Option, Path, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
-import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
-import { resolve, whole } from "../broker/ProviderResolution.ts"
 import { Providers } from "../broker/Providers.ts"
 import * as Account from "../domain/AccountKey.ts"
+import { ascii } from "../domain/AsciiJson.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { FlowType } from "../domain/Session.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import { combine, resolve } from "../oauth/ProviderResolution.ts"
 import { SecureUrl } from "../oauth/SecureUrl.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import { builtIn } from "../providers/BuiltIn.ts"
 import { flowNames, nameOf } from "./FlowName.ts"
 import { onHost } from "./OnHost.ts"
@@ -94,6 +95,7 @@ const add = Command.make(
   Effect.fn("provider.add")(function* (input) {
     yield* here
     const definitions = yield* ProviderDefinitions
+    const paths = yield* Path.Path
     const name = Account.canonicalName(input.name)
     const scopes = input.scopes.flatMap((scopes) => scopes.split(/[ ,]+/)).filter((scope) => scope !== "")
     const flows = input.flows.map((name) => flowNames[name])
@@ -109,7 +111,9 @@ const add = Command.make(
       ...(Object.keys(endpoints).length > 0 && { endpoints }),
       ...(Option.isSome(input.clientId) && { clientId: input.clientId.value }),
       ...(Option.isSome(input.clientSecretEnv) && { clientSecret: { env: input.clientSecretEnv.value } }),
-      ...(Option.isSome(input.clientSecretFile) && { clientSecret: { file: input.clientSecretFile.value } }),
+      ...(Option.isSome(input.clientSecretFile) && {
+        clientSecret: { file: paths.resolve(input.clientSecretFile.value) },
+      }),
       ...(Array.isReadonlyArrayNonEmpty(flows) && { flows }),
       ...(scopes.length > 0 && { scopes }),
       ...(input.redirectUris.length > 0 && { redirectUris: input.redirectUris }),
@@ -119,7 +123,7 @@ const add = Command.make(
     const isOwn = !definitions.some((known) => known.name === (typed.extends ?? name))
     // Where nothing is known of it, no scope is asked for unless it is said.
     const said = isOwn ? { scopes: [], ...typed } : typed
-    const combined = whole(name, said, definitions)
+    const combined = combine(name, said, definitions)
     if (Option.isNone(combined)) {
       return yield* refused("What --extends names is not known. See what is with: tokenkeep provider list --all")
     }
@@ -220,7 +224,7 @@ const remove = Command.make(
 /** Why there was nothing to remove of a provider that is known all the same. */
 const notRemoved = (known: ProviderDefinition, configFile: string) => {
   const why = `Nothing was removed: ${printable(known.name)} is ${sourceOf(known)}, and ${configFile} says nothing more of it.`
-  const own = isBuiltIn(known) ? "" : ` To be rid of it, take the plugin out of "plugins" there.`
+  const own = isBuiltIn(known) ? "" : ` To be rid of it, take the plugin out of "providers" there.`
   return `${why}${own} Its logins are ended with: tokenkeep logout`
 }
 
@@ -237,7 +241,8 @@ const missingOf = ({ name }: ProviderDefinition, definitions: ReadonlyArray<Prov
 const rowOf = (name: string, { endpoints, flows, issuer }: ProviderDefinition["record"]) => [
   printable(Account.make(name).toString()),
   (flows ?? []).map((flow) => nameOf[flow]).join(","),
-  issuer ?? endpoints?.token ?? "",
+  // A server that said itself where its login is has written this.
+  printable(issuer ?? endpoints?.token ?? ""),
 ]
 
 /** What is known of a provider that is not configured, where from, and what the configuration would have to say of it. */
@@ -265,9 +270,14 @@ const list = Command.make(
     const names = yield* providers.list
     const others = definitions.filter(({ name }) => !names.includes(name))
     if (names.length === 0) yield* Console.error("No provider is configured. Add one with: tokenkeep provider add")
+    // One record that cannot be used must not hide the others.
     yield* Effect.forEach(
       names,
-      (name) => Effect.flatMap(providers.record(name), (record) => Console.log(rowOf(name, record).join("\t"))),
+      (name) =>
+        providers.record(name).pipe(
+          Effect.flatMap((record) => Console.log(rowOf(name, record).join("\t"))),
+          Effect.catchTag(["ConfigCorrupt", "ProviderNotConfigured"], ({ message }) => Console.error(message)),
+        ),
       { discard: true },
     )
     if (all) {
@@ -288,7 +298,7 @@ const show = Command.make(
     yield* here
     const providers = yield* Providers
     const record = yield* providers.record(name)
-    yield* Console.log(JSON.stringify(yield* Effect.orDie(encodeRecord(record)), undefined, 2))
+    yield* Console.log(ascii(yield* Effect.orDie(encodeRecord(record)), 2))
   }),
 ).pipe(Command.withDescription("Print all that is known of a provider, as JSON; a secret is only referred to in it"))
 

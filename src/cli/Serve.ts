@@ -14,10 +14,10 @@ import { PeerCredentials } from "../server/PeerCredentials.ts"
 import { Questions } from "../server/Questions.ts"
 import * as Systemd from "../server/Systemd.ts"
 import { UnixServer } from "../server/UnixServer.ts"
+import * as Ownership from "../system/Ownership.ts"
 import * as AskPerson from "./AskPerson.ts"
 import { HostAndPort } from "./HostAndPort.ts"
 import { UsageError } from "./UsageError.ts"
-import * as OwnUser from "./OwnUser.ts"
 
 export const serve = Command.make(
   "serve",
@@ -57,7 +57,7 @@ export const serve = Command.make(
       onNone: () => paths.resolve(Option.getOrElse(socket, () => socketPath)),
       onSome: (inherited) => inherited.path,
     })
-    const uid = OwnUser.uid()
+    const uid = Ownership.uid()
 
     const grants = GrantsHost.layer({
       folder: paths.join(paths.dirname(path), "sandboxes"),

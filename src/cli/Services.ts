@@ -13,7 +13,7 @@ import * as ProcessHygiene from "./ProcessHygiene.ts"
 /** Where things are kept on the host, and no broker. */
 export const places = BrokerConfigEnv.layer.pipe(Layer.provideMerge(NodeServices.layer))
 
-const host = Effect.promise(() => import("./Host.ts"))
+const host = Effect.promise(() => import("./LocalBroker.ts"))
 
 /** The broker with the refresh tokens, and everything under it. */
 export const local = Layer.unwrap(Effect.map(host, ({ layer }) => layer)).pipe(

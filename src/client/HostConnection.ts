@@ -25,6 +25,7 @@ import { HostUnreachable, Unauthorized } from "../domain/Errors.ts"
 import { oneLine } from "../domain/RemoteText.ts"
 import * as Frame from "../server/Frame.ts"
 import * as Protocol from "../server/Protocol.ts"
+import { root, uid, unmapped } from "../system/Ownership.ts"
 
 export interface Options {
   /** Where the host listens: the path of its socket, or `tcp://host:port`. */
@@ -88,10 +89,6 @@ const endpointOf = (address: string) => {
   return host === undefined ? { path: address } : { host, port: Number(port) }
 }
 
-const root = 0
-/** Whom the kernel names in a container where it has no number for a user of the host. */
-const unmapped = 65_534
-
 /**
  * A capability is shown to nobody who could have put a socket of theirs in the host's place. In a container root is told
  * nothing by a number, and what is mounted there was mounted by the host.
@@ -99,8 +96,8 @@ const unmapped = 65_534
 const checkOwner = (path: string) =>
   Effect.suspend(() => {
     const owner = Result.getOrUndefined(Result.try(() => statSync(path, { throwIfNoEntry: false })?.uid))
-    const us = process.getuid?.()
-    return owner === undefined || us === undefined || us === root || [us, root, unmapped].includes(owner)
+    const us = uid()
+    return owner === undefined || us === -1 || us === root || [us, root, unmapped].includes(owner)
       ? Effect.void
       : Effect.fail(
           HostUnreachable.make({

@@ -6,7 +6,7 @@
  */
 import { Duration, Schema } from "effect"
 import { AccountKey } from "./AccountKey.ts"
-import { keyCommand, loginCommand } from "./LoginCommand.ts"
+import { completeCommand, keyCommand, loginCommand } from "./LoginCommand.ts"
 import { oneLine, printable } from "./RemoteText.ts"
 
 const sessionId = Schema.String
@@ -168,9 +168,11 @@ export class ProviderNotConfigured extends Schema.TaggedError<ProviderNotConfigu
 }) {
   override get message(): string {
     if (this.missing !== undefined) {
-      return `The provider ${printable(this.provider)} is known, but not yet its ${this.missing.join(", ")}. Say so with: tokenkeep provider add`
+      return `The provider ${printable(this.provider)} is known, but its ${this.missing.join(", ")} has to come from you: ${completeCommand(this.provider, this.missing)}`
     }
-    return `No provider is called ${printable(this.provider)}. See those that there are with: tokenkeep provider list --all`
+    // A host, or the beginning of an address as it was split at its colon.
+    const address = /[./]/.test(this.provider) ? " An MCP server is named by its address, beginning with https://." : ""
+    return `No provider is called ${printable(this.provider)}.${address} See those that can be used with: tokenkeep provider list --all`
   }
 }
 
@@ -293,10 +295,10 @@ export class ConfigCorrupt extends Schema.TaggedError<ConfigCorrupt>()("ConfigCo
   mistakes: Schema.optionalKey(Schema.Array(Schema.String)),
 }) {
   override get message(): string {
-    const mistakes = this.mistakes === undefined ? "" : ` (${this.mistakes.map(printable).join("; ")})`
+    const mistakes = this.mistakes === undefined ? "" : `: ${this.mistakes.map(printable).join("; ")}`
     return this.provider === undefined
-      ? `The configuration ${oneLine(this.path)} is no valid JSON with providers in it. It was left as it is; mend it, or move it away and add the providers again with: tokenkeep provider add`
-      : `What the configuration ${oneLine(this.path)} says of ${printable(this.provider)} cannot be used${mistakes}. It was left as it is; mend it, or add the provider again with: tokenkeep provider add`
+      ? `The configuration ${oneLine(this.path)} cannot be used${mistakes}. It was left as it is; mend it, or move it away and add the providers again with: tokenkeep provider add`
+      : `What the configuration ${oneLine(this.path)} says of ${printable(this.provider)} cannot be used${mistakes}. It was left as it is; mend it, or add the provider again with: ${completeCommand(this.provider, [])}`
   }
 }
 

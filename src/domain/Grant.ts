@@ -4,7 +4,7 @@
  */
 import { DateTime, Equal, Option, Schema } from "effect"
 import { type AccountKey, AccountKeyFromString } from "./AccountKey.ts"
-import { AccountPatternFromString, matches, matchesAccount } from "./NamePattern.ts"
+import { AccountPatternFromString, matches, matchesAccount, matchesProvider } from "./NamePattern.ts"
 
 /** What can be granted on accounts; `login` is all that a login takes. Lists and counts go with any of them. */
 export const Permission = Schema.Literals(["get_token", "refresh_token", "save_token", "remove_token", "login"])
@@ -101,7 +101,7 @@ export const sees = (terms: Terms, account: AccountKey): boolean =>
 
 /** Whether any account of the provider may be known. */
 export const seesProvider = (terms: Terms, provider: string): boolean =>
-  terms.accounts.some((pattern) => matches(pattern.provider, provider)) ||
+  terms.accounts.some((pattern) => matchesProvider(pattern.provider, provider)) ||
   terms.approved.some((wish) => wish._tag === "Account" && wish.account.provider === provider)
 
 /** The terms with one more thing that a person allowed. */

@@ -1,5 +1,5 @@
 /**
- * What a person types to log in to an account, to say where its login is, or to set an API key.
+ * What a person types to log in to an account, to say or see where its login is, or to set an API key.
  */
 import type { AccountKey } from "./AccountKey.ts"
 import { printable } from "./RemoteText.ts"
@@ -11,6 +11,20 @@ const commandFor = (command: string, name: string) => {
 }
 
 export const loginCommand = (account: AccountKey) => commandFor("tokenkeep login", account.toString())
+
+export const showCommand = (provider: string) => commandFor("tokenkeep provider show", provider)
+
+/** The flags for the fields of a record that must be said by somebody. */
+const flags: { readonly [field: string]: string } = {
+  clientId: "--client-id ID",
+  scopes: "--scope SCOPE",
+  flows: "--flow FLOW",
+  issuer: "--issuer URL",
+}
+
+/** How to say what is not known of a provider yet. */
+export const completeCommand = (provider: string, missing: ReadonlyArray<string>) =>
+  [commandFor("tokenkeep provider add", provider), ...missing.map((field) => flags[field] ?? field)].join(" ")
 
 /** How to say by hand where the login of an address is. */
 export const addCommand = (address: string) =>

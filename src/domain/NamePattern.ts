@@ -2,7 +2,7 @@
  * Which accounts, or names, a person means: a name, or a pattern in which `*` stands for any characters. Pure.
  */
 import { Schema, SchemaTransformation } from "effect"
-import { type AccountKey, BucketName, ProviderName, split, textOf } from "./AccountKey.ts"
+import { type AccountKey, BucketName, isAddress, ProviderName, split, textOf } from "./AccountKey.ts"
 
 const wildcard = "*"
 
@@ -20,6 +20,17 @@ export const matches = (pattern: string, name: string): boolean => {
     at = found + piece.length
   }
   return true
+}
+
+/**
+ * Whether a provider is meant. In an address a `*` among the letters of the host stands for letters of the host: what comes
+ * after the host is for anybody to choose.
+ */
+export const matchesProvider = (pattern: string, provider: string): boolean => {
+  const [, host, path] = /^https?:\/\/([^/]+)(\/.*)$/.exec(pattern) ?? []
+  if (host === undefined || path === undefined || !isAddress(provider)) return matches(pattern, provider)
+  const url = /^(https?:\/\/)([^/?#]+)(.*)$/.exec(provider)
+  return url !== null && pattern.startsWith(url[1] ?? "") && matches(host, url[2] ?? "") && matches(path, url[3] ?? "")
 }
 
 /** Accounts: a pattern for the provider, and one for the bucket. */
@@ -47,4 +58,4 @@ export const AccountPatternFromString = Schema.String.pipe(
 
 /** Whether an account is meant. */
 export const matchesAccount = ({ bucket, provider }: AccountPattern, account: AccountKey): boolean =>
-  matches(provider, account.provider) && matches(bucket, account.bucket)
+  matchesProvider(provider, account.provider) && matches(bucket, account.bucket)

@@ -16,10 +16,8 @@
  */
 import { Context, DateTime, Effect, Layer, Option, Path, Redacted, Schema } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
-import * as AccountFileName from "../broker/AccountFileName.ts"
-import { Adopted } from "../broker/Adopted.ts"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
-import * as PrivateFile from "../broker/PrivateFile.ts"
+import { Adopted } from "../broker/Adopted.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { BucketName, ProviderName } from "../domain/AccountKey.ts"
 import * as Account from "../domain/AccountKey.ts"
@@ -27,10 +25,13 @@ import type { AccountRecord } from "../domain/AccountRecord.ts"
 import { StoreCorrupt, type StoreUnavailable } from "../domain/Errors.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { StoredToken } from "../domain/Token.ts"
+import { textIn } from "../oauth/JsonObject.ts"
+import * as FileName from "../system/FileName.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import * as JsonText from "./JsonText.ts"
 import type { Shape } from "./Tool.ts"
+import * as ToolFile from "./ToolFile.ts"
 import { toolCalled } from "./Tools.ts"
-import * as VendorFile from "./VendorFile.ts"
 
 /** What is known of an adopted login. Tokens are there as their SHA-256 only. */
 const Adoption = Schema.Struct({
@@ -79,6 +80,8 @@ export type Standing =
   | "returned"
   /** A refresh token of its own. */
   | "anew"
+  /** A login of another kind: a key, say. */
+  | "other"
   /** No refresh token, and an access token of its own, or none. */
   | "emptied"
   /** Nothing of the login. */
@@ -87,12 +90,10 @@ export type Standing =
 
 const endings: { readonly [standing in Standing]?: string } = {
   anew: "the tool has logged in anew by itself",
+  other: "the tool has a login of another kind there",
   emptied: "the tool has logged out, or has another access token",
   gone: "the tool has no login there any more",
 }
-
-const textIn = (value: Option.Option<unknown>) =>
-  Option.getOrUndefined(Option.filter(value, (text): text is string => typeof text === "string" && text !== ""))
 
 /** What is written for a token. */
 export const changesFor = (
@@ -118,21 +119,24 @@ export class Adoptions extends Context.Service<
     readonly remove: (account: AccountKey) => Effect.Effect<void, StoreUnavailable>
     /** Keeps what the tool's file was before. */
     readonly keepOriginal: (account: AccountKey, text: string) => Effect.Effect<void, StoreUnavailable>
+    readonly removeOriginal: (account: AccountKey) => Effect.Effect<void, StoreUnavailable>
     readonly original: (account: AccountKey) => Effect.Effect<Option.Option<string>, StoreUnavailable>
     readonly hashOf: (secret: Redacted.Redacted) => Effect.Effect<string>
     /** How the tool's file looks. */
     readonly standing: (
       adoption: Adoption,
       shape: Shape,
-      file: Option.Option<VendorFile.Content>,
+      file: Option.Option<ToolFile.Content>,
     ) => Effect.Effect<Standing>
+    /** Whether our refresh token is one that the tool has or had, and the tool has one now: it may have used ours. */
+    readonly mayBeSpent: (adoption: Adoption, record: AccountRecord) => Effect.Effect<boolean, ToolFile.FileTrouble>
     /** From now on the tool's file is left alone. */
     readonly end: (adoption: Adoption, why: string) => Effect.Effect<void, StoreUnavailable>
     /** Sees to it that the tool has the access token of our record, and nothing else; returns how the file was. */
     readonly feed: (
       adoption: Adoption,
       record: AccountRecord,
-    ) => Effect.Effect<Standing, StoreError | VendorFile.FileTrouble | VendorFile.FileChanged>
+    ) => Effect.Effect<Standing, StoreError | ToolFile.FileTrouble | ToolFile.FileChanged>
   }
 >()("tokenkeep/import/Adoptions") {
   static readonly layerNoDeps = Layer.effect(
@@ -140,33 +144,26 @@ export class Adoptions extends Context.Service<
     Effect.gen(function* () {
       const { adoptedDirectory } = yield* BrokerConfig
       const files = yield* PrivateFile.make
-      const vendor = yield* VendorFile.make
+      const vendor = yield* ToolFile.make
       const paths = yield* Path.Path
       const digest = yield* Digest.Digest
 
       const fileOf = Effect.fnUntraced(
         function* (account: AccountKey, suffix: string) {
-          const provider = yield* AccountFileName.encode(account.provider)
-          const bucket = yield* AccountFileName.encode(account.bucket)
+          const provider = yield* FileName.encode(account.provider)
+          const bucket = yield* FileName.encode(account.bucket)
           return paths.join(adoptedDirectory, provider, bucket + suffix)
         },
         Effect.provideService(Digest.Digest, digest),
       )
       const originalOf = (account: AccountKey) => fileOf(account, ".original")
 
-      const read = Effect.fnUntraced(function* (path: string) {
-        const content = yield* files.read(path)
-        if (Option.isNone(content)) return Option.none()
-        return yield* decode(content.value).pipe(
-          Effect.asSome,
-          Effect.mapError(() => StoreCorrupt.make({ path })),
-        )
-      })
+      const read = (path: string) => files.readAs(path, decode, StoreCorrupt.make({ path }))
 
       const set = Effect.fnUntraced(function* (adoption: Adoption) {
         const path = yield* fileOf(accountOf(adoption), extension)
         yield* files.write(path, yield* Effect.orDie(encode(adoption)))
-        yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
+        yield* files.removeLeftovers(path)
       })
 
       const hashOf = (secret: Redacted.Redacted) =>
@@ -175,19 +172,22 @@ export class Adoptions extends Context.Service<
       const standing = Effect.fnUntraced(function* (
         adoption: Adoption,
         shape: Shape,
-        file: Option.Option<VendorFile.Content>,
+        file: Option.Option<ToolFile.Content>,
       ): Effect.fn.Return<Standing> {
         if (Option.isNone(file)) return "gone"
         const { text } = file.value
         if (Option.isNone(JsonText.valueAt(text, []))) return "damaged"
-        const refreshToken = textIn(JsonText.valueAt(text, shape.refreshToken))
+        const kind =
+          shape.kind === undefined ? undefined : textIn(Option.getOrUndefined(JsonText.valueAt(text, shape.kind[0])))
+        if (kind !== undefined && kind !== shape.kind?.[1]) return "other"
+        const refreshToken = textIn(Option.getOrUndefined(JsonText.valueAt(text, shape.refreshToken)))
         if (refreshToken !== undefined) {
           const hash = yield* hashOf(Redacted.make(refreshToken))
           return hash === adoption.returning ? "returned" : hash === adoption.taken ? "untouched" : "anew"
         }
         const accessToken = JsonText.valueAt(text, shape.accessToken)
         if (Option.isNone(accessToken)) return "gone"
-        const hash = yield* hashOf(Redacted.make(textIn(accessToken) ?? ""))
+        const hash = yield* hashOf(Redacted.make(textIn(Option.getOrUndefined(accessToken)) ?? ""))
         return adoption.written.includes(hash) ? "fed" : "emptied"
       })
 
@@ -248,9 +248,18 @@ export class Adoptions extends Context.Service<
         keepOriginal: Effect.fnUntraced(function* (account, text) {
           yield* files.write(yield* originalOf(account), text)
         }),
+        removeOriginal: (account) => Effect.flatMap(originalOf(account), files.remove),
         original: (account) => Effect.flatMap(originalOf(account), files.read),
         hashOf,
         standing,
+        mayBeSpent: Effect.fnUntraced(function* (adoption, { token: { refreshToken } }) {
+          const shape = toolCalled(adoption.tool)?.shape?.(adoption.entry)
+          if (shape === undefined || refreshToken === undefined) return false
+          const hash = yield* hashOf(refreshToken)
+          if (hash !== adoption.taken && hash !== adoption.returning) return false
+          const found = yield* standing(adoption, shape, yield* vendor.read(adoption.path))
+          return found === "anew" || found === "returned"
+        }),
         end,
         feed: (adoption, record) =>
           feedOnce(adoption, record).pipe(Effect.retry({ times: 2, while: ({ _tag }) => _tag === "FileChanged" })),
@@ -265,7 +274,7 @@ export class Adoptions extends Context.Service<
     Adopted,
     Effect.gen(function* () {
       const adoptions = yield* Adoptions
-      return Effect.fnUntraced(
+      const saved = Effect.fnUntraced(
         function* (account: AccountKey, record: AccountRecord) {
           const adoption = yield* adoptions.get(account)
           if (Option.isNone(adoption) || adoption.value.ended !== undefined) return
@@ -279,6 +288,31 @@ export class Adoptions extends Context.Service<
         // The login is safe here, whatever becomes of the tool's copy of its access token.
         (effect) => Effect.catch(effect, (error) => Effect.logWarning(error.message)),
       )
+
+      const spentBy = Effect.fnUntraced(
+        function* (account: AccountKey, record: AccountRecord) {
+          const adoption = Option.getOrUndefined(yield* adoptions.get(account))
+          if (adoption === undefined || !(yield* adoptions.mayBeSpent(adoption, record))) return Option.none()
+          const name = printable(`${adoption.tool}:${adoption.account}`)
+          return Option.some(
+            `${oneLine(adoption.path)} has a refresh token again, which may have come of the one that is kept here: using that could log out both, so it was not sent. Move the login here again with: tokenkeep import ${name} --adopt; or leave it to the tool with: tokenkeep import --undo ${name}`,
+          )
+        },
+        (effect) => Effect.catch(effect, (error) => Effect.as(Effect.logWarning(error.message), Option.none<string>())),
+      )
+
+      const forgotten = Effect.fnUntraced(
+        function* (account: AccountKey) {
+          const adoption = Option.getOrUndefined(yield* adoptions.get(account))
+          if (adoption === undefined) return
+          // It has the refresh token that was taken.
+          yield* adoptions.removeOriginal(account)
+          if (adoption.ended !== undefined || adoption.returning !== undefined) return
+          yield* adoptions.end(adoption, "the login was forgotten here, so the tool needs a login of its own")
+        },
+        (effect) => Effect.catch(effect, (error) => Effect.logWarning(error.message)),
+      )
+      return { saved, spentBy, forgotten }
     }),
   ).pipe(Layer.provide(this.layer))
 }

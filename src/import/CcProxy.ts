@@ -4,7 +4,7 @@
  * Source: CaddyGlow/ccproxy-api `ccproxy/plugins/copilot/oauth/storage.py` and `models.py`. Times are in seconds.
  */
 import { Option, Schema } from "effect"
-import { contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./FoundLogin.ts"
+import { contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./LoginEntry.ts"
 import { join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 
@@ -23,7 +23,7 @@ const decode = decoder(
   }),
 )
 
-export const read = (text: string) =>
+const read = (text: string) =>
   Option.map(decode(text), ({ copilot_token: traded, oauth_token: login }): ReadonlyArray<Entry> => {
     if (login === undefined || login === null) return []
     const content = contentOf({

@@ -7,7 +7,7 @@
  * of `claude setup-token` is, which has no refresh token either.
  */
 import { DateTime, Option, Schema } from "effect"
-import { contentOf, decoder, type Entry, expiryOf, Text, Time } from "./FoundLogin.ts"
+import { contentOf, decoder, type Entry, expiryOf, Text, Time } from "./LoginEntry.ts"
 import { join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 

@@ -10,7 +10,7 @@ import { DateTime, Option, Redacted, Schema } from "effect"
 import { type JsonObject, numberIn, objectIn, textIn } from "../oauth/JsonObject.ts"
 import { claimsOf } from "../oauth/JwtClaims.ts"
 import { account as accountOf } from "../providers/Codex.ts"
-import { contentOf, decoder, type Entry, expiryOf, Text } from "./FoundLogin.ts"
+import { contentOf, decoder, type Entry, expiryOf, Text } from "./LoginEntry.ts"
 import { join } from "./Machine.ts"
 import type { Shape, Tool } from "./Tool.ts"
 
@@ -28,7 +28,7 @@ const claimsIn = (jwt: string | null | undefined): JsonObject => Option.getOrEls
 const emailIn = (claims: JsonObject) =>
   textIn(claims["email"]) ?? textIn(objectIn(claims["https://api.openai.com/profile"])["email"])
 
-export const read = (text: string) =>
+const read = (text: string) =>
   Option.map(decode(text), ({ OPENAI_API_KEY: key, tokens }): ReadonlyArray<Entry> => {
     const common = { entry: "tokens", provider: "codex", rotates: true }
     if (tokens === undefined || tokens === null) {

@@ -5,7 +5,7 @@
  * The files are in zed-industries/zed `crates/copilot_chat`. On Windows they are seen in two folders; both are looked at.
  */
 import { Option, Schema } from "effect"
-import { contentOf, decoder, type Entry, Text, textOf } from "./FoundLogin.ts"
+import { contentOf, decoder, type Entry, Text, textOf } from "./LoginEntry.ts"
 import { configHome, join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 
@@ -16,7 +16,7 @@ const decodeApp = Schema.decodeUnknownOption(Schema.Struct({ user: Text, oauth_t
 const github = "github.com"
 
 /** Keys are `github.com:CLIENT` in `apps.json`, and `github.com` in `hosts.json`. */
-export const read = (text: string) =>
+const read = (text: string) =>
   Option.map(decode(text), (apps): ReadonlyArray<Entry> =>
     Object.entries(apps).flatMap(([key, value]) => {
       const app = Option.getOrUndefined(decodeApp(value))

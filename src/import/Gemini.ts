@@ -5,7 +5,7 @@
  * `packages/core/src/services/fileKeychain.ts`.
  */
 import { Option, Schema } from "effect"
-import { contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./FoundLogin.ts"
+import { contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./LoginEntry.ts"
 import { join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 
@@ -22,7 +22,7 @@ const decode = decoder(
 
 const common = { entry: "oauth", provider: "gemini", rotates: false }
 
-export const read = (text: string) =>
+const read = (text: string) =>
   Option.map(decode(text), (login): ReadonlyArray<Entry> => {
     const content = contentOf({
       accessToken: login.access_token,

@@ -6,7 +6,7 @@
  * quoted values, indented by spaces. Anything else is reported as damaged rather than guessed at.
  */
 import { Option } from "effect"
-import { contentOf, type Entry, textOf } from "./FoundLogin.ts"
+import { contentOf, type Entry, textOf } from "./LoginEntry.ts"
 import { configHome, join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 
@@ -87,7 +87,7 @@ const entryOf = (host: string, user: string | undefined, token: string | undefin
   }
 }
 
-export const read = (text: string) => {
+const read = (text: string) => {
   const hosts = parse(text)
   if (typeof hosts !== "object") return Option.none()
   return Option.some(

@@ -92,22 +92,28 @@ const find = (text: string, path: Path): Span | undefined => {
   return span
 }
 
-/** The value at a path; none if there is none, or the text is not JSON. */
-export const valueAt = (text: string, path: Path): Option.Option<unknown> =>
+/** The value at a path as it is written; none if there is none, or the text is not JSON. */
+export const textAt = (text: string, path: Path): Option.Option<string> =>
   Option.flatMap(parse(text), () => {
     const span = find(text, path)
-    return span === undefined ? Option.none() : parse(text.slice(span.start, span.end))
+    return span === undefined ? Option.none() : Option.some(text.slice(span.start, span.end))
   })
+
+/** The value at a path; none if there is none, or the text is not JSON. */
+export const valueAt = (text: string, path: Path): Option.Option<unknown> => Option.flatMap(textAt(text, path), parse)
 
 /**
  * The text with another value at a path; the last name of the path may be a new one. None if the text is not JSON, or
  * nothing is there that could hold the value.
  */
-export const withValue = (text: string, path: Path, value: Schema.Json): Option.Option<string> => {
+export const withValue = (text: string, path: Path, value: Schema.Json): Option.Option<string> =>
+  withText(text, path, JSON.stringify(value))
+
+/** As {@link withValue}, for a value as it is written in some other text. */
+export const withText = (text: string, path: Path, json: string): Option.Option<string> => {
   if (Option.isNone(parse(text))) return Option.none()
   const [name, ...parents] = path.toReversed()
   if (name === undefined) return Option.none()
-  const json = JSON.stringify(value)
   const there = find(text, path)
   if (there !== undefined) return Option.some(splice(text, there, json))
   const parent = find(text, parents.toReversed())

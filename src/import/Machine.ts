@@ -16,7 +16,8 @@ const names = [
   "LOCALAPPDATA",
 ] as const
 
-export interface Place {
+/** What is to be known of it. */
+export interface Facts {
   /** As Node names it: `linux`, `darwin`, `win32`. */
   readonly platform: string
   readonly home: string
@@ -27,7 +28,7 @@ export interface Place {
   readonly variables: { readonly [name in (typeof names)[number]]?: string }
 }
 
-export class Machine extends Context.Service<Machine, Place>()("tokenkeep/import/Machine") {
+export class Machine extends Context.Service<Machine, Facts>()("tokenkeep/import/Machine") {
   static readonly layer: Layer.Layer<Machine, Config.ConfigError> = Layer.effect(
     this,
     Effect.gen(function* () {
@@ -56,8 +57,8 @@ export const join = (...parts: ReadonlyArray<string>): string => parts.join("/")
 const xdg = (value: string | undefined, otherwise: string) => (value?.startsWith("/") === true ? value : otherwise)
 
 /** Where tools that follow XDG on every platform keep their configuration. */
-export const configHome = ({ home, variables }: Place): string => xdg(variables.XDG_CONFIG_HOME, join(home, ".config"))
+export const configHome = ({ home, variables }: Facts): string => xdg(variables.XDG_CONFIG_HOME, join(home, ".config"))
 
 /** Where tools that follow XDG on every platform keep their data. */
-export const dataHome = ({ home, variables }: Place): string =>
+export const dataHome = ({ home, variables }: Facts): string =>
   xdg(variables.XDG_DATA_HOME, join(home, ".local", "share"))

@@ -6,7 +6,7 @@
  * the access token is good.
  */
 import { DateTime, Option, Schema } from "effect"
-import { type Content, contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./FoundLogin.ts"
+import { type Content, contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./LoginEntry.ts"
 import { dataHome, join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 
@@ -52,7 +52,7 @@ const contentIn = (name: string, login: Option.Option.Value<ReturnType<typeof de
   })
 }
 
-export const read = (text: string) =>
+const read = (text: string) =>
   Option.map(decode(text), (entries): ReadonlyArray<Entry> =>
     Object.entries(entries).map(([name, value]) => {
       const known = Object.hasOwn(providers, name) ? providers[name] : undefined
@@ -82,6 +82,7 @@ export const openCode: Tool = {
   shape: (entry) => ({
     refreshToken: [entry, "refresh"],
     accessToken: [entry, "access"],
+    kind: [[entry, "type"], "oauth"],
     besides: ({ expiresAt }) =>
       expiresAt === undefined ? [] : [[[entry, "expires"], DateTime.toEpochMillis(expiresAt)]],
   }),

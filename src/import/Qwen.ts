@@ -5,7 +5,7 @@
  */
 import { Option, Schema } from "effect"
 import { baseUrlOf } from "../providers/Qwen.ts"
-import { contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./FoundLogin.ts"
+import { contentOf, decoder, type Entry, expiryOf, Text, textOf, Time } from "./LoginEntry.ts"
 import { join } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
 

@@ -1,16 +1,17 @@
 /**
  * Looks for the logins of other tools on this machine. Nothing is changed, and no other program is started.
  */
-import { Context, DateTime, Effect, Equal, Layer, Option, Schema } from "effect"
+import { Context, DateTime, Effect, Equal, Layer, Option, Path, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import * as Account from "../domain/AccountKey.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { oneLine } from "../domain/RemoteText.ts"
-import { type Content, type Entry, type Place, type State, stateOf } from "./FoundLogin.ts"
+import { groupOrOthersMayDoAnything } from "../system/Ownership.ts"
+import { type Content, type Entry, type Place, type State, stateOf } from "./LoginEntry.ts"
 import { Machine } from "./Machine.ts"
 import type { Tool } from "./Tool.ts"
+import * as ToolFile from "./ToolFile.ts"
 import { tools } from "./Tools.ts"
-import * as VendorFile from "./VendorFile.ts"
 
 /** A login of another tool. */
 export interface FoundLogin {
@@ -49,16 +50,18 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
     this,
     Effect.gen(function* () {
       const machine = yield* Machine
-      const files = yield* VendorFile.make
+      const files = yield* ToolFile.make
+      const paths = yield* Path.Path
 
       const ownerOf = Effect.fnUntraced(function* ({ owner }: Place) {
         if (owner === undefined) return undefined
-        const file = yield* Effect.orElseSucceed(files.read(owner.path), () => Option.none<VendorFile.Content>())
+        const file = yield* Effect.orElseSucceed(files.read(owner.path), () => Option.none<ToolFile.Content>())
         return Option.isNone(file) ? undefined : owner.read(file.value.text)
       })
 
       const look = Effect.fnUntraced(function* (tool: Tool, place: Place) {
-        const { path } = place
+        // Of a relative one, and of what is adopted from it, something else would become in another folder.
+        const path = paths.isAbsolute(place.path) ? place.path : paths.resolve(place.path)
         const remark = (detail: string): Remark => ({ tool, path, detail })
         const read = yield* Effect.option(files.read(path))
         if (Option.isNone(read)) return { entries: [], remarks: [remark(`${oneLine(path)} cannot be read.`)] }
@@ -69,7 +72,7 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
           return { entries: [], remarks: [remark(`${oneLine(path)} is damaged. It was left as it is.`)] }
         }
         const isOthers = machine.uid !== -1 && Option.exists(uid, (owner) => owner !== machine.uid)
-        const isOpen = machine.uid !== -1 && (mode & 0o077) !== 0
+        const isOpen = machine.uid !== -1 && (mode & groupOrOthersMayDoAnything) !== 0
         const isSecret = reading.value.some(({ content }) => content._tag === "Token")
         const remarks = [
           ...(isSecret && isOthers ? [remark(`${oneLine(path)} belongs to another user.`)] : []),
@@ -107,9 +110,10 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
         find: Effect.gen(function* () {
           const now = yield* DateTime.now
           const found = yield* Effect.forEach(tools, (tool) => lookFor(tool, now))
+          const logins = found.flatMap(({ logins }) => logins)
           return {
-            logins: found.flatMap(({ logins }) => logins),
-            remarks: found.flatMap(({ remarks }) => remarks),
+            logins,
+            remarks: [...found.flatMap(({ remarks }) => remarks), ...logins.flatMap((login) => sharing(login, logins))],
           }
         }).pipe(Effect.withSpan("Search.find")),
       })
@@ -121,7 +125,25 @@ export class Search extends Context.Service<Search, { readonly find: Effect.Effe
 
 type EntryAt = Entry & { readonly path: string; readonly read: Place["read"] }
 
-const isSameToken = (one: Entry, other: Entry) =>
+/** Those of other tools that are one login with this: where its token is good once, the first to use it ends all of them. */
+export const sharers = (login: FoundLogin, all: ReadonlyArray<FoundLogin>): ReadonlyArray<FoundLogin> =>
+  login.rotates ? all.filter((other) => other.tool !== login.tool && isSameToken(login, other)) : []
+
+/** Said once, of the last of them. */
+const sharing = (login: FoundLogin, all: ReadonlyArray<FoundLogin>): ReadonlyArray<Remark> => {
+  const others = sharers(login, all)
+  if (others.length === 0 || others.some((other) => all.indexOf(other) > all.indexOf(login))) return []
+  const files = [...others, login].map(({ path }) => oneLine(path)).join(" and ")
+  return [
+    {
+      tool: login.tool,
+      path: login.path,
+      detail: `${files} have one refresh token, which is good once: the first that uses it logs the other out.`,
+    },
+  ]
+}
+
+const isSameToken = (one: Pick<Entry, "content">, other: Pick<Entry, "content">) =>
   one.content._tag === "Token" &&
   other.content._tag === "Token" &&
   one.content.token.refreshToken !== undefined &&

@@ -5,30 +5,31 @@
  * is it nowhere: it is saved here before it is taken out there, and put back there before it is forgotten here. Whoever is
  * killed in between does it again. All of it is done while holding the account's `refresh` lock.
  */
-import { Context, Data, DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Context, Data, DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
 import { ChildProcessSpawner } from "effect/process"
 import { AccountLock } from "../broker/AccountLock.ts"
 import { Accounts } from "../broker/Accounts.ts"
-import { AuthEvents, fingerprintOf } from "../broker/AuthEvents.ts"
-import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
+import { AuthEvents } from "../broker/AuthEvents.ts"
 import { type ConfigError, Providers } from "../broker/Providers.ts"
+import type { StoreError } from "../broker/TokenStore.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import * as AccountRecord from "../domain/AccountRecord.ts"
-import type { StoreError } from "../broker/TokenStore.ts"
 import type { LockBusy, ProviderNotConfigured } from "../domain/Errors.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { StoredToken } from "../domain/Token.ts"
 import { granterOf } from "../oauth/Provider.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
 import { Adoptions, type Adoption, accountOf, changesFor, isOf, mark } from "./Adoptions.ts"
+import * as AskProgram from "./AskProgram.ts"
 import * as JsonText from "./JsonText.ts"
 import type { FoundLogin } from "./Search.ts"
-import * as SecretAsked from "./SecretAsked.ts"
 import type { Shape } from "./Tool.ts"
+import * as ToolFile from "./ToolFile.ts"
 import { toolCalled } from "./Tools.ts"
-import * as VendorFile from "./VendorFile.ts"
 
 /** There is nothing to take over, or it must not be. Nothing was changed. */
 export class ImportRefused extends Data.TaggedError("ImportRefused")<{ readonly detail: string }> {
@@ -47,9 +48,9 @@ export class AccountExists extends Data.TaggedError("AccountExists")<{ readonly 
 export type TakeoverError =
   | ImportRefused
   | AccountExists
-  | SecretAsked.NotTold
-  | VendorFile.FileTrouble
-  | VendorFile.FileChanged
+  | AskProgram.NotTold
+  | ToolFile.FileTrouble
+  | ToolFile.FileChanged
   | ProviderNotConfigured
   | ConfigError
   | StoreError
@@ -94,7 +95,7 @@ export class Takeover extends Context.Service<
       const events = yield* AuthEvents
       const providers = yield* Providers
       const definitions = yield* ProviderDefinitions
-      const files = yield* VendorFile.make
+      const files = yield* ToolFile.make
       const random = yield* SecureRandom.SecureRandom
       const digest = yield* Digest.Digest
       const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -129,7 +130,7 @@ export class Takeover extends Context.Service<
             return AccountRecord.fromLogin(token, now, granter)
           }),
         )
-        events.publish({ _tag: "import", account, source: tool.name, fingerprint: fingerprintOf(token) })
+        events.publish({ _tag: "import", account, source: tool.name, fingerprint: fingerprintOf(token.accessToken) })
       })
 
       /** An adoption that is not over must not lose what it has adopted. */
@@ -157,6 +158,11 @@ export class Takeover extends Context.Service<
             detail: `${oneLine(login.path)} has no refresh token of that login${content?._tag === "Dead" ? `: ${content.why}` : ""}. Nothing was changed; see tokenkeep import`,
           })
         }
+        if (Option.exists(file, ({ names }) => names > 1)) {
+          return yield* new ImportRefused({
+            detail: `${oneLine(login.path)} has another name (it is a hard link), under which the refresh token would stay. Nothing was changed; make it a file of its own first: cp -p it, and mv the copy over it.`,
+          })
+        }
         return { text, token: content.token, refreshToken: content.token.refreshToken }
       })
 
@@ -179,12 +185,16 @@ export class Takeover extends Context.Service<
         const { refreshToken, text, token } = yield* readAgain(login)
         const id = yield* markOf
         const taken = yield* adoptions.hashOf(refreshToken)
-        // What an adoption that was not finished has saved here, and nobody has used, is not somebody's login.
+        const latest = Option.getOrUndefined(
+          yield* Effect.orElseSucceed(adoptions.get(account), () => Option.none<Adoption>()),
+        )
+        // What was taken from the same place and never used here is not somebody's login: what is there now is newer.
         const mayReplace = Effect.fnUntraced(function* (current: AccountRecord.AccountRecord) {
           if (replace) return true
           const { refreshToken } = current.token
-          if (Option.isNone(known) || refreshToken === undefined || !isOf(known.value, current)) return false
-          return (yield* adoptions.hashOf(refreshToken)) === known.value.taken
+          const isSame = latest !== undefined && latest.path === login.path && latest.entry === login.entry
+          if (!isSame || refreshToken === undefined || !isOf(latest, current)) return false
+          return (yield* adoptions.hashOf(refreshToken)) === latest.taken
         })
         if (Option.isSome(before) && !(yield* mayReplace(before.value))) return yield* new AccountExists({ account })
         yield* adoptions.keepOriginal(account, text)
@@ -204,7 +214,7 @@ export class Takeover extends Context.Service<
         yield* keepHere(login, account, marked(token, id), granter, mayReplace)
         const emptied = JsonText.withValue(text, shape.refreshToken, "")
         yield* Effect.gen(function* () {
-          if (Option.isNone(emptied)) return yield* new VendorFile.FileTrouble({ path: login.path, operation: "write" })
+          if (Option.isNone(emptied)) return yield* new ToolFile.FileTrouble({ path: login.path, operation: "write" })
           return yield* files.replace(login.path, Option.some(text), emptied.value)
         }).pipe(
           // Nobody but us can have used it: we hold the lock.
@@ -254,12 +264,15 @@ export class Takeover extends Context.Service<
         const isSpent = ours.history.standing._tag !== "Good"
         const finish = Effect.gen(function* () {
           yield* accounts.remove(account)
+          yield* files.tidy(adoption.path)
           yield* forget
           return { _tag: "Returned", isSpent } as const
         })
-        // They got it back before whoever gave it was killed, and have used it since: theirs is newer.
-        if (standing === "anew" && adoption.returning === hash) return yield* finish
-        const isApart = standing === "anew" || (standing === "untouched" && !isOf(adoption, ours))
+        // They got it back before whoever gave it was killed, or had it all the time, and have used it since: theirs is newer.
+        const isTheirs = adoption.returning === hash || (adoption.taken === hash && isOf(adoption, ours))
+        if (standing === "anew" && isTheirs) return yield* finish
+        const isApart =
+          standing === "anew" || standing === "other" || (standing === "untouched" && !isOf(adoption, ours))
         if (isApart) {
           yield* forget
           return { _tag: "KeptApart" }
@@ -278,7 +291,7 @@ export class Takeover extends Context.Service<
       const textWith = Effect.fnUntraced(function* (
         adoption: Adoption,
         shape: Shape,
-        file: Option.Option<VendorFile.Content>,
+        file: Option.Option<ToolFile.Content>,
         token: StoredToken,
         refreshToken: string,
       ) {
@@ -291,10 +304,7 @@ export class Takeover extends Context.Service<
         const rebuilt = Option.isNone(now)
           ? original
           : Option.flatMap(original, (text) =>
-              JsonText.valueAt(text, root).pipe(
-                Option.flatMap(decodeJson),
-                Option.flatMap((value) => JsonText.withValue(now.value, root, value)),
-              ),
+              JsonText.textAt(text, root).pipe(Option.flatMap((value) => JsonText.withText(now.value, root, value))),
             )
         const text = Option.flatMap(rebuilt, (text) => JsonText.withValues(text, changes))
         if (Option.isSome(text)) return text.value
@@ -309,7 +319,7 @@ export class Takeover extends Context.Service<
             yield* refuseOther(account)
             const content =
               login.content._tag === "Elsewhere" && login.content.ask !== undefined
-                ? yield* SecretAsked.contentFor(login.content.ask)
+                ? yield* AskProgram.contentFor(login.content.ask)
                 : login.content
             const token = yield* present(login, account, content)
             if (token.refreshToken !== undefined) yield* granterFor(login, account)
@@ -350,23 +360,26 @@ export class Takeover extends Context.Service<
         }),
 
         settle: Effect.gen(function* () {
-          for (const adoption of yield* adoptions.list) {
-            const account = accountOf(adoption)
-            if (adoption.ended !== undefined) continue
-            if (adoption.returning !== undefined) {
-              yield* Effect.logWarning(
-                `${printable(account.toString())} was being given back when a process ended. Bring it to an end with: tokenkeep import --undo ${adoption.tool}`,
-              )
-              continue
-            }
+          for (const listed of yield* adoptions.list) {
+            const account = accountOf(listed)
+            if (listed.ended !== undefined) continue
             yield* Effect.gen(function* () {
+              // It may have been given back while the lock was waited for.
+              const found = yield* adoptions.get(account)
+              if (Option.isNone(found) || found.value.ended !== undefined) return
+              const adoption = found.value
+              if (adoption.returning !== undefined) {
+                return yield* Effect.logWarning(
+                  `${printable(account.toString())} was being given back when a process ended. Bring it to an end with: tokenkeep import --undo ${adoption.tool}`,
+                )
+              }
               const record = yield* accounts.get(account)
               const shape = toolCalled(adoption.tool)?.shape?.(adoption.entry)
               if (shape === undefined) return
-              const found = Option.isSome(record)
+              const standing = Option.isSome(record)
                 ? yield* adoptions.feed(adoption, record.value)
                 : yield* adoptions.standing(adoption, shape, yield* files.read(adoption.path))
-              const isMoved = found !== "untouched" || Option.exists(record, (ours) => isOf(adoption, ours))
+              const isMoved = standing !== "untouched" || Option.exists(record, (ours) => isOf(adoption, ours))
               // It was begun, and nothing was moved.
               if (!isMoved) return yield* adoptions.remove(account)
               if (Option.isNone(record)) yield* adoptions.end(adoption, "the login was forgotten here")
@@ -389,8 +402,6 @@ const marked = (token: StoredToken, id: string): StoredToken => ({
   ...token,
   extras: Redacted.make({ ...Redacted.value(token.extras), [mark]: id }),
 })
-
-const decodeJson = Schema.decodeUnknownOption(Schema.Json)
 
 const present = (login: FoundLogin, account: AccountKey, content: FoundLogin["content"]) =>
   content._tag === "Token"

@@ -3,8 +3,8 @@
  */
 import type { DateTime, Schema } from "effect"
 import type { StoredToken } from "../domain/Token.ts"
-import type { Place } from "./FoundLogin.ts"
 import type { Path } from "./JsonText.ts"
+import type { Place } from "./LoginEntry.ts"
 import type * as Machine from "./Machine.ts"
 
 /** Where one login is in a JSON file, for a login of which the tool is to keep the access token only. */
@@ -12,6 +12,8 @@ export interface Shape {
   /** A text; it is empty where the tool has no refresh token. */
   readonly refreshToken: Path
   readonly accessToken: Path
+  /** Where a text says of which kind a login is, and what it says of one with such tokens; others are left alone. */
+  readonly kind?: readonly [Path, string]
   /** What is written with an access token. */
   readonly besides: (token: StoredToken, now: DateTime.Utc) => ReadonlyArray<readonly [Path, Schema.Json]>
 }
@@ -22,7 +24,7 @@ export interface Tool {
   /** What it calls itself. */
   readonly title: string
   /** Its files, those that it uses first. */
-  readonly places: (machine: Machine.Place) => ReadonlyArray<Place>
+  readonly places: (machine: Machine.Facts) => ReadonlyArray<Place>
   /** How a login in its file is edited. Without it the tool does not put up with a login that has no refresh token. */
   readonly shape?: (entry: string) => Shape
 }

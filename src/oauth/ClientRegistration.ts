@@ -25,10 +25,13 @@ export type Client = typeof Client.Type
 /** RFC 8252 section 7.3: the port is the one that is free at the time. */
 export const redirectUris = ["http://127.0.0.1/callback"] as const
 
+/** RFC 6749 appendices A.1 and A.2; and longer than any is, because it is kept. */
+const Word = Schema.String.check(Schema.isPattern(/^[\x20-\x7e]{0,8192}$/))
+
 /** RFC 7591 section 3.2.1. */
 const Registered = Schema.Struct({
-  client_id: Schema.NonEmptyString,
-  client_secret: Schema.optionalKey(Schema.NullOr(Schema.RedactedFromValue(Schema.String))),
+  client_id: Word.check(Schema.isNonEmpty()),
+  client_secret: Schema.optionalKey(Schema.NullOr(Schema.RedactedFromValue(Word))),
   client_secret_expires_at: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
   token_endpoint_auth_method: Schema.optionalKey(Schema.NullOr(Schema.String)),
 })

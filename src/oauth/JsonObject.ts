@@ -11,6 +11,15 @@ export const isJsonObject = (value: unknown): value is JsonObject => Predicate.i
 /** The object; an empty one if it is none. */
 export const objectIn = (value: unknown): JsonObject => (isJsonObject(value) ? value : {})
 
+/** Far deeper than any vendor goes, and far from where functions that call themselves end. */
+const deepest = 64
+
+/** Whether it can be looked through by functions that call themselves, as those that write JSON do. */
+export const isShallow = (value: unknown, levels: number = deepest): boolean =>
+  typeof value !== "object" ||
+  value === null ||
+  (levels > 0 && Object.values(value).every((part) => isShallow(part, levels - 1)))
+
 /** The text; nothing if it is empty, or none. */
 export const textIn = (value: unknown): string | undefined =>
   typeof value === "string" && value !== "" ? value : undefined

@@ -52,7 +52,8 @@ export const endpoint = (
   name: "authorization_endpoint" | "token_endpoint" | "device_authorization_endpoint" | "revocation_endpoint",
 ): Effect.Effect<URL, ProviderFailure> => {
   const declared = server[name]
-  if (declared === undefined) return misconfigured(provider, `it has no ${name.replaceAll("_", " ")}`)
+  if (declared === undefined)
+    return misconfigured(provider, `it has no ${name.replaceAll("_", " ")}${fieldOf(provider, name)}`)
   // Discovered metadata does not get to choose a program on this machine, unless the issuer is one.
   const mayBeLocal = provider.endpoints !== undefined || server.issuer.startsWith("http:")
   const url = Option.filter(SecureUrl.parse(declared), ({ protocol }) => protocol === "https:" || mayBeLocal)
@@ -61,6 +62,17 @@ export const endpoint = (
     onSome: Effect.succeed,
   })
 }
+
+/** Where to say it, if it is not its metadata that does not. */
+const fieldOf = ({ endpoints }: Provider, name: keyof typeof fields) =>
+  endpoints === undefined ? "" : `, which is said in endpoints.${fields[name]}`
+
+const fields = {
+  authorization_endpoint: "authorization",
+  token_endpoint: "token",
+  device_authorization_endpoint: "deviceAuthorization",
+  revocation_endpoint: "revocation",
+} as const
 
 const misconfigured = (provider: Provider, what: string) =>
   Effect.fail(ProviderFailure.misconfigured(provider.name, what))
@@ -81,8 +93,8 @@ const discover = Effect.fnUntraced(function* (fetch: ProviderFetch["Service"], p
     const reason = classify(answer.status, undefined, Option.none())
     return yield* new ProviderFailure({ provider: provider.name, reason })
   }
-  const response = Response.json(Option.getOrNull(Option.map(answer.json, Redacted.value)))
-  return yield* Effect.tryPromise(() => oauth.processDiscoveryResponse(new URL(issuer), response)).pipe(
+  const json = Option.getOrNull(Option.map(answer.json, Redacted.value))
+  return yield* Effect.tryPromise(() => oauth.processDiscoveryResponse(new URL(issuer), Response.json(json))).pipe(
     Effect.catch(() => misconfigured(provider, "its metadata is malformed, or names another issuer")),
   )
 })

@@ -303,7 +303,7 @@ const successOf = (provider: Provider, reply: Reply): Effect.Effect<JsonObject, 
 const withoutAccessToken = Effect.fnUntraced(function* (provider: Provider, reply: Reply) {
   const { access_token: accessToken, refresh_token: refreshToken } = yield* successOf(provider, reply)
   const isRefreshTokenOnly =
-    (accessToken === undefined || accessToken === null || accessToken === "") &&
+    (typeof accessToken !== "string" || accessToken === "") &&
     typeof refreshToken === "string" &&
     refreshToken.trim() !== ""
   return isRefreshTokenOnly ? Option.some<RefreshedToken>({ refreshToken: Redacted.make(refreshToken) }) : Option.none()

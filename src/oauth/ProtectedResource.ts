@@ -11,6 +11,7 @@ import { addCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import { type Guard, reachOf } from "./Guard.ts"
 import type { JsonObject } from "./JsonObject.ts"
+import * as SecureUrl from "./SecureUrl.ts"
 import type { Answer, FetchFailure, ProviderFetch } from "./ProviderFetch.ts"
 
 /** An authorization server, as a resource has named it. */
@@ -29,8 +30,16 @@ export class DiscoveryFailed extends Data.TaggedError("DiscoveryFailed")<{
   readonly what: string
 }> {
   override get message(): string {
+    const url = URL.parse(this.resource)
+    if (url !== null && (url.username !== "" || url.password !== "")) {
+      return `Cannot log in at ${printable(url.host)}: its address must not hold a user name or password. Nothing was sent; leave it out.`
+    }
+    const failed = `Cannot log in at ${printable(this.resource)}: ${this.what}.`
+    // No other way leads to an address that may not be used at all.
+    if (Option.isNone(SecureUrl.parse(this.resource)))
+      return oneLine(`${failed} Nothing was sent; correct the address.`)
     return oneLine(
-      `Cannot log in at ${printable(this.resource)}: ${this.what}. If you know where its login is, and have a client there, say so with: ${addCommand(this.resource)}`,
+      `${failed} If you know where its login is, and have a client there, say so with: ${addCommand(this.resource)}`,
     )
   }
 }
@@ -230,7 +239,8 @@ const metadataUrls = (issuer: string): ReadonlyArray<string> => {
 const isAbout = (declared: string, resource: string): boolean => {
   const whole = URL.parse(declared)
   const part = new URL(resource)
-  if (whole === null || whole.origin !== part.origin || whole.username !== "" || whole.hash !== "") return false
+  if (whole === null || whole.origin !== part.origin || whole.hash !== "") return false
+  if (whole.username !== "" || whole.password !== "") return false
   if (whole.href === part.href) return true
   const path = whole.pathname.replace(/\/$/, "")
   return whole.search === "" && (part.pathname === path || part.pathname.startsWith(`${path}/`))

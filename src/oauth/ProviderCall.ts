@@ -40,6 +40,11 @@ export const make = (fetch: ProviderFetch["Service"], provider: Provider) => {
   const fetchOnce = Effect.fnUntraced(function* (request: VendorRequest) {
     const url = SecureUrl.parse(request.url)
     if (Option.isNone(url)) return yield* misconfigured("one of its endpoints is not an https URL")
+    // Part of a header may be what a provider has answered. What says that it does not fit would repeat it.
+    yield* Effect.try({
+      try: () => new Headers(request.headers),
+      catch: () => misconfigured("a header of its request would hold what no header can"),
+    })
     const answer = yield* fetch
       .send(url.value.href, initOf(request), provider.guard)
       .pipe(Effect.mapError(({ what }) => ProviderFailure.transient(provider.name, what)))

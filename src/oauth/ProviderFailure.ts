@@ -6,6 +6,7 @@
  * error code that looks like one.
  */
 import { Data, Duration, Match, Option } from "effect"
+import { showCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
 
 /** The classes of failure. */
@@ -34,31 +35,32 @@ export type Reason = Data.TaggedEnum<{
 }>
 export const Reason = Data.taggedEnum<Reason>()
 
-const describe = Match.type<Reason>().pipe(
-  Match.tagsExhaustive({
-    ReloginNeeded: () => "does not accept the grant: a new login is needed",
-    NotEntitled: ({ code }) =>
-      `refused the request${Option.match(code, { onNone: () => "", onSome: (c) => ` (${c})` })}; check client id, secret and scopes in its record`,
-    RateLimited: ({ retryAfter }) =>
-      `asks for fewer requests${Option.match(retryAfter, {
-        onNone: () => "",
-        onSome: (wait) => `; try again in ${Math.ceil(Duration.toSeconds(wait))} s`,
-      })}`,
-    Transient: ({ what }) =>
-      ({
-        unreachable: "could not be reached; check the network, and the address in its record",
-        "not-public": "has an endpoint that is not public, so nothing was sent there",
-        "connection-lost": "closed the connection without an answer",
-        timeout: "did not answer in time",
-        gateway: "was not reached by its own gateway; whether it acted on the request is not known",
-        "server-error": "has trouble of its own",
-        "malformed-answer": "gave an answer that is not what the protocol asks for",
-      })[what],
-    EndpointMoved: ({ status }) =>
-      `has nothing at the configured address (HTTP ${status}); check the provider's record`,
-    Misconfigured: ({ what }) => `cannot be used as configured: ${what}`,
-  }),
-)
+/** `record` is how to see what is configured. */
+const describe = (record: string) =>
+  Match.type<Reason>().pipe(
+    Match.tagsExhaustive({
+      ReloginNeeded: () => "does not accept the grant: a new login is needed",
+      NotEntitled: ({ code }) =>
+        `refused the request${Option.match(code, { onNone: () => "", onSome: (c) => ` (${c})` })}; check its client id, secret and scopes (${record})`,
+      RateLimited: ({ retryAfter }) =>
+        `asks for fewer requests${Option.match(retryAfter, {
+          onNone: () => "",
+          onSome: (wait) => `; try again in ${Math.ceil(Duration.toSeconds(wait))} s`,
+        })}`,
+      Transient: ({ what }) =>
+        ({
+          unreachable: `could not be reached; check the network, and its address (${record})`,
+          "not-public": "has an endpoint that is not public, so nothing was sent there",
+          "connection-lost": "closed the connection without an answer",
+          timeout: "did not answer in time",
+          gateway: "was not reached by its own gateway; whether it acted on the request is not known",
+          "server-error": "has trouble of its own",
+          "malformed-answer": "gave an answer that is not what the protocol asks for",
+        })[what],
+      EndpointMoved: ({ status }) => `has nothing at the configured address (HTTP ${status}); check that (${record})`,
+      Misconfigured: ({ what }) => `cannot be used as configured: ${what}`,
+    }),
+  )
 
 /** Whether a request may have been acted upon although no answer came that can be understood. */
 export const isAnswerLost = (reason: Reason): boolean =>
@@ -83,7 +85,7 @@ export class ProviderFailure extends Data.TaggedError("ProviderFailure")<{
   }
 
   override get message(): string {
-    return `The provider ${printable(this.provider)} ${describe(this.reason)}.`
+    return `The provider ${printable(this.provider)} ${describe(showCommand(this.provider))(this.reason)}.`
   }
 }
 

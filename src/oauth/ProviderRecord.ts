@@ -13,7 +13,7 @@ import { SecureUrl } from "./SecureUrl.ts"
 export const SecretReference = Schema.Union([
   Schema.Struct({ env: Schema.NonEmptyString }),
   Schema.Struct({ file: Schema.NonEmptyString }),
-])
+]).annotate({ message: 'expected where the secret is, {"env": NAME} or {"file": PATH}, never the secret itself' })
 export type SecretReference = typeof SecretReference.Type
 
 /** Endpoints of a provider that publishes no metadata (RFC 8414 names). */

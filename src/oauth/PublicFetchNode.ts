@@ -55,7 +55,7 @@ export const isPublic = (address: string): boolean => {
 }
 
 /** The code of the error when an address is not public. */
-export const notPublicCode = "ERR_NOT_PUBLIC"
+const notPublicCode = "ERR_NOT_PUBLIC"
 
 const refusal = () => Object.assign(new Error("not a public address"), { code: notPublicCode })
 

@@ -9,7 +9,7 @@ import type { TokenEndpointResponse } from "oauth4webapi"
 import type { StoredToken } from "../domain/Token.ts"
 import { claimsOf } from "./JwtClaims.ts"
 import type { Provider } from "./Provider.ts"
-import { type JsonObject, numberIn } from "./JsonObject.ts"
+import { isShallow, type JsonObject, numberIn } from "./JsonObject.ts"
 import type { ProviderRecord } from "./ProviderRecord.ts"
 
 const isStrings = Schema.is(Schema.Array(Schema.String))
@@ -17,6 +17,8 @@ const isStrings = Schema.is(Schema.Array(Schema.String))
 /**
  * The body as RFC 6749 section 5.1 wants it. A refresh may already have spent the old token when we read its answer, so
  * what can be understood is: an empty refresh token or an impossible lifetime is left out, a missing type is bearer.
+ *
+ * What is nested too deep to be written again is left out.
  *
  * Set aside are the ID token, unverified, because nobody here relies on what it claims, and the type, because vendors
  * have called their bearer tokens many things.
@@ -29,7 +31,7 @@ export const tokenShape = (answer: JsonObject, expiry: ProviderRecord["expiry"],
     idToken: id_token,
     tokenType: typeof token_type === "string" && token_type.trim() !== "" ? token_type.trim() : "bearer",
     body: {
-      ...rest,
+      ...Object.fromEntries(Object.entries(rest).filter(([, value]) => isShallow(value))),
       token_type: "bearer",
       ...(typeof refresh_token === "string" && refresh_token.trim() !== "" && { refresh_token }),
       ...(seconds !== undefined && { expires_in: Math.max(0, seconds) }),
@@ -90,7 +92,8 @@ export const tokenFrom = (
 ) => {
   const fields: ReadonlyArray<readonly [string, unknown]> = Object.entries({ ...rest, id_token: idToken })
   const extras = fields.filter(
-    (field): field is readonly [string, Schema.Json] => field[0] !== "token_type" && isJson(field[1]),
+    (field): field is readonly [string, Schema.Json] =>
+      field[0] !== "token_type" && isShallow(field[1]) && isJson(field[1]),
   )
   return {
     accessToken: Redacted.make(access_token),

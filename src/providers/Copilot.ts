@@ -119,7 +119,7 @@ const refused = (answer: VendorAnswer): VendorAnswer => {
     : answer
 }
 
-export const dialect: Dialect = {
+const dialect: Dialect = {
   request: (request, record) => {
     const login = request.parameters["refresh_token"]
     if (request.call !== "refresh" || login === undefined) return request

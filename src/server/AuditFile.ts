@@ -8,12 +8,12 @@
 import { constants } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import { Clock, Data, Duration, Effect, FileSystem, Option, Path, Schema } from "effect"
-import * as KernelLock from "../broker/KernelLock.ts"
-import * as PrivateFile from "../broker/PrivateFile.ts"
-import { ProcessId } from "../broker/ProcessId.ts"
-import { sha256 } from "../broker/Sha256.ts"
 import * as AuditEntry from "../domain/AuditEntry.ts"
 import { oneLine } from "../domain/RemoteText.ts"
+import * as KernelLock from "../system/KernelLock.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
+import { ProcessId } from "../system/ProcessId.ts"
+import { sha256 } from "../system/Sha256.ts"
 import type { Block } from "./AuditBlock.ts"
 
 /** The log could not be read or written. What is there was left as it is. */

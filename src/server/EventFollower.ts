@@ -67,10 +67,7 @@ const listen = (path: string, tell: (event: AuthEvent) => void) =>
         resume(Effect.fail(new SocketPath.SocketUnavailable({ path, why: message }))),
       )
       server.once("listening", () => resume(Effect.succeed({ server, open })))
-      // The socket is bound within this call, so the mask holds for its birth and for nothing else.
-      const mask = process.umask(0o177)
-      server.listen(path)
-      process.umask(mask)
+      SocketPath.bind(server, { path, forOthers: false })
     }),
     ({ open, server }) =>
       Effect.sync(() => {

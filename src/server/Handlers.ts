@@ -3,10 +3,10 @@
  * the wire, not the socket.
  */
 import { Effect, Option, Redacted, Schema, type Scope } from "effect"
-import { AuthEvents, fingerprintOf } from "../broker/AuthEvents.ts"
+import { AuthEvents } from "../broker/AuthEvents.ts"
 import { Broker } from "../broker/Broker.ts"
 import { CurrentPeer } from "../broker/CurrentPeer.ts"
-import { ProviderDefinitions } from "../broker/ProviderDefinitions.ts"
+import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import { TokensAtHand } from "../broker/TokensAtHand.ts"
 import { Usage } from "../broker/Usage.ts"
 import * as Account from "../domain/AccountKey.ts"
@@ -15,9 +15,10 @@ import { statsOf } from "../domain/BucketUsage.ts"
 import { Forbidden, InvalidRequest } from "../domain/Errors.ts"
 import type { Permission, Wish } from "../domain/Grant.ts"
 import { printable } from "../domain/RemoteText.ts"
+import type { Revocation } from "../domain/Revocation.ts"
 import { FlowType } from "../domain/Session.ts"
 import { type PublicToken, Secret } from "../domain/Token.ts"
-import type { Revocation } from "../domain/Revocation.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
 import type { JsonObject } from "./Frame.ts"
 import * as Protocol from "./Protocol.ts"
 import type { Rights } from "./Rights.ts"
@@ -327,7 +328,7 @@ export const make = Effect.fnUntraced(function* (more: Iterable<readonly [string
       usage.count(account)
       const known = encode(account, token)
       if (events.hearsTokens) {
-        known.fingerprint ??= fingerprintOf(token)
+        known.fingerprint ??= fingerprintOf(token.accessToken)
         events.publish({ _tag: "token_served", account, from: "at_hand", fingerprint: known.fingerprint })
       }
       return known

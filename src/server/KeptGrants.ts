@@ -3,8 +3,8 @@
  */
 import { Effect, Option, Path, Schema } from "effect"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
-import * as PrivateFile from "../broker/PrivateFile.ts"
 import { Grant } from "../domain/Grant.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 
 const File = Schema.fromJsonString(Schema.Struct({ version: Schema.Literal(1), socket: Schema.String, grant: Grant }))
 const decode = Schema.decodeUnknownOption(File)

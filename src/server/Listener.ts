@@ -171,13 +171,9 @@ const bind = Effect.fnUntraced(function* (
       )
       server.once("listening", () => resume(Effect.succeed(server)))
       switch (endpoint._tag) {
-        case "Path": {
-          // The socket is bound within this call, so the mask holds for its birth and for nothing else.
-          const mask = process.umask(endpoint.forOthers ? 0o111 : 0o177)
-          server.listen(endpoint.path)
-          process.umask(mask)
+        case "Path":
+          SocketPath.bind(server, endpoint)
           break
-        }
         case "Tcp":
           server.listen(endpoint.port, endpoint.host)
           break

@@ -7,7 +7,7 @@
  */
 import type { Socket } from "node:net"
 import { Context, Effect, Layer, Option, Schema } from "effect"
-import * as CLibrary from "../broker/CLibrary.ts"
+import * as CLibrary from "../system/CLibrary.ts"
 
 /** A process, as the kernel knows it. The pid is for the log: it can be reused. */
 export interface Credentials {

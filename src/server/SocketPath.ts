@@ -3,9 +3,10 @@
  * place. What is not so is refused, not mended. One server at a time has a path; a kernel lock beside it says which.
  */
 import { open, rmdir } from "node:fs/promises"
-import { connect } from "node:net"
+import { connect, type Server } from "node:net"
 import { Clock, Data, Duration, Effect, FileSystem, Option, Path } from "effect"
-import * as KernelLock from "../broker/KernelLock.ts"
+import * as KernelLock from "../system/KernelLock.ts"
+import { groupOrOthersMayDoAnything, groupOrOthersMayWrite, root, unmapped } from "../system/Ownership.ts"
 
 /** The socket could not be made. */
 export class SocketUnavailable extends Data.TaggedError("SocketUnavailable")<{
@@ -20,11 +21,6 @@ export class SocketUnavailable extends Data.TaggedError("SocketUnavailable")<{
 /** `sun_path` of sockaddr_un holds 108 bytes on Linux and 104 elsewhere, the closing zero included. */
 const longestPath = process.platform === "linux" ? 107 : 103
 
-const root = 0
-/** Whom the kernel names where it has no number for a user, as in a container: root of the machine, most likely. */
-const unmapped = 65_534
-
-const groupOrOthersMayWrite = 0o022
 const isSticky = 0o1000
 
 /** Where the lock is that says whose socket it is. */
@@ -144,7 +140,7 @@ export const claim = Effect.fnUntraced(function* (path: string) {
   const info = yield* fs.lstat(folder).pipe(Effect.mapError(unreadable))
   if (info.type !== "Directory") return yield* unavailable("its folder is not a real folder")
   if (!Option.contains(info.uid, us)) return yield* unavailable("its folder is not yours")
-  if ((info.mode & 0o077) !== 0) {
+  if ((info.mode & groupOrOthersMayDoAnything) !== 0) {
     return yield* unavailable(
       "others may enter its folder; choose one of its own, which is made for you, like /tmp/my-tokenkeep/host.sock",
     )
@@ -153,6 +149,17 @@ export const claim = Effect.fnUntraced(function* (path: string) {
   yield* lock
   yield* removeDead
 })
+
+/** Begins to listen at a path: for our own user only unless `forOthers`, whose folder keeps out everybody else all the same. */
+export const bind = (
+  server: Server,
+  { forOthers, path }: { readonly path: string; readonly forOthers: boolean },
+): void => {
+  // The socket is bound within this call, so the mask holds for its birth and for nothing else.
+  const mask = process.umask(forOthers ? 0o111 : 0o177)
+  server.listen(path)
+  process.umask(mask)
+}
 
 /** The folders above a folder. */
 const ancestors = (paths: Path.Path, folder: string): ReadonlyArray<string> => {

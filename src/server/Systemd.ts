@@ -4,7 +4,7 @@
  */
 import { env, pid } from "node:process"
 import { Config, Data, Effect, Option, Schedule } from "effect"
-import * as CLibrary from "../broker/CLibrary.ts"
+import * as CLibrary from "../system/CLibrary.ts"
 
 /** What systemd gave this process is not what it needs. */
 export class SocketNotUsable extends Data.TaggedError("SocketNotUsable")<{ readonly why: string }> {

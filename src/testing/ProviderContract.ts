@@ -27,13 +27,13 @@ import { TestClock } from "effect/testing"
 import { Broker } from "../broker/Broker.ts"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as BrokerHost from "../broker/BrokerHost.ts"
-import { resolve } from "../broker/ProviderResolution.ts"
 import { TokenStore } from "../broker/TokenStore.ts"
 import * as Account from "../domain/AccountKey.ts"
 import type { FlowType } from "../domain/Session.ts"
 import type { Provider, ProviderDefinition } from "../oauth/Provider.ts"
 import { Fetch } from "../oauth/ProviderFetch.ts"
 import type { Endpoints, ErrorRule, Meaning } from "../oauth/ProviderRecord.ts"
+import { resolve } from "../oauth/ProviderResolution.ts"
 import * as Protocol from "../server/Protocol.ts"
 import * as AuthorizationServer from "./AuthorizationServer.ts"
 import type { Answer } from "./Behaviour.ts"
@@ -96,7 +96,9 @@ export const providerContract = (definition: ProviderDefinition, options: Option
   const { name } = definition
   const account = Account.make(name)
   const { emulator = scriptedEmulator(definition, options.record), record: said = {} } = options
-  const resolved = resolve(name, withAddress(said), [{ ...definition, record: withAddress(definition.record) }])
+  const resolved = resolve(name, options.record && withAddress(options.record), [
+    { ...definition, record: withAddress(definition.record) },
+  ])
   if (resolved._tag !== "Resolved") {
     const why =
       resolved._tag === "Incomplete" ? `the test has to say its ${resolved.missing.join(", ")}` : mistakesOf(resolved)

@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, FileSystem, Layer } from "effect"
@@ -9,6 +8,8 @@ import { AccountLock } from "../../src/broker/AccountLock.ts"
 import * as AccountLockFile from "../../src/broker/AccountLockFile.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
+import { compileCache } from "../support/compileCache.ts"
+import * as Programs from "../support/Programs.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 import { hold, isFree, suite } from "./AccountLockContract.ts"
 
@@ -40,14 +41,14 @@ describe("an account lock in memory", () => {
   )
 })
 
-const script = fileURLToPath(new URL("../support/lock-holder.ts", import.meta.url))
+const script = Programs.pathOf("lock-holder")
 
 /** A process that has the lock; it is killed when the scope closes. */
 const startHolder = Effect.fnUntraced(function* (home: string, account: Account.AccountKey) {
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
       spawn(process.execPath, [script, account.toString(), "refresh"], {
-        env: { TOKENKEEP_HOME: home },
+        env: { ...compileCache, TOKENKEEP_HOME: home },
         stdio: "pipe",
       }),
     ),

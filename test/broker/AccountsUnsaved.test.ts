@@ -4,8 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Option, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { Adopted } from "../../src/broker/Adopted.ts"
 import { LoginsLost } from "../../src/broker/Accounts.ts"
+import { Adopted } from "../../src/broker/Adopted.ts"
 import { StoreUnavailable } from "../../src/domain/Errors.ts"
 import * as Logs from "../support/Logs.ts"
 import { seconds } from "../support/Records.ts"
@@ -55,9 +55,11 @@ describe("a refreshed token that cannot be saved", () => {
   it.effect("is told to whoever adopted the login when it is saved, and not before", () =>
     Effect.gen(function* () {
       const told: Array<string> = []
-      const { access, accounts, disk } = yield* Effect.provideService(setUpFull, Adopted, (account, { token }) =>
-        Effect.sync(() => void told.push(`${account} ${accessOf(token)}`)),
-      )
+      const { access, accounts, disk } = yield* Effect.provideService(setUpFull, Adopted, {
+        saved: (account, { token }) => Effect.sync(() => void told.push(`${account} ${accessOf(token)}`)),
+        spentBy: () => Effect.succeedNone,
+        forgotten: () => Effect.void,
+      })
       yield* access(github)
       assert.deepStrictEqual(told, [])
       disk.isFull = false

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Option, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { AuthEvents, fingerprintOf } from "../../src/broker/AuthEvents.ts"
+import { AuthEvents } from "../../src/broker/AuthEvents.ts"
 import { Broker } from "../../src/broker/Broker.ts"
 import { BrokerConfig, type Settings } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
@@ -9,6 +9,7 @@ import * as Account from "../../src/domain/AccountKey.ts"
 import { toJson } from "../../src/domain/AuthEvent.ts"
 import type { FlowType } from "../../src/domain/Session.ts"
 import { Reason } from "../../src/oauth/ProviderFailure.ts"
+import { fingerprintOf } from "../../src/system/Sha256.ts"
 import * as Behaviour from "../../src/testing/Behaviour.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
 import * as Heard from "../support/Heard.ts"
@@ -174,7 +175,7 @@ describe("a token that is asked for", () => {
       assert.deepStrictEqual(take(), ["token_requested get_token", "token_response ok", "token_served broker"])
       const served = heard.at(-1)
       if (served?._tag !== "token_served") return assert.fail("nothing was served")
-      assert.strictEqual(served.fingerprint, fingerprintOf(token))
+      assert.strictEqual(served.fingerprint, fingerprintOf(token.accessToken))
       yield* provider.answerNext({ status: 500, body: { error: "the provider's own words" } })
       yield* TestClock.adjust("31 seconds")
       const refreshing = yield* Effect.forkChild(Effect.exit(broker.refreshToken(account)))

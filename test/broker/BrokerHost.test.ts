@@ -24,17 +24,25 @@ const hostOver = <E, R>(scripted: Layer.Layer<ScriptedProvider, E, R>, settings:
     Layer.provideMerge(scripted),
   )
 
-/** A scripted provider whose token endpoint waits for the gate before it answers. */
-const gated = (asked: Deferred.Deferred<void>, gate: Deferred.Deferred<void>) =>
+/** A scripted provider of which an endpoint waits for the gate before it answers; `tokens` are those that it was sent. */
+const gated = (
+  asked: Deferred.Deferred<void>,
+  gate: Deferred.Deferred<void>,
+  endpoint = "/token",
+  tokens: Array<string> = [],
+) =>
   Layer.effect(
     FetchHttpClient.Fetch,
     Effect.gen(function* () {
       const fetch = yield* FetchHttpClient.Fetch
       const run = Effect.runPromiseWith(yield* Effect.context<never>())
-      return (input: string | URL | Request, init?: RequestInit) =>
-        (typeof input === "string" ? input : "").endsWith("/token")
+      return (input: string | URL | Request, init?: RequestInit) => {
+        const isGated = (typeof input === "string" ? input : "").endsWith(endpoint)
+        if (isGated) tokens.push(new URLSearchParams(String(init?.body)).get("token") ?? "")
+        return isGated
           ? run(Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(gate))).then(() => fetch(input, init))
           : fetch(input, init)
+      }
     }),
   ).pipe(Layer.provideMerge(ScriptedProvider.layer()))
 
@@ -127,6 +135,28 @@ const record = {
 }
 
 describe("a host with files", () => {
+  it.live("that is ended takes the token with it that a refresh brings meanwhile", () =>
+    Effect.gen(function* () {
+      const [asked, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const revoked: Array<string> = []
+      yield* Effect.gen(function* () {
+        const broker = yield* Broker
+        const { grant, secrets } = yield* ScriptedProvider
+        const begun = yield* broker.initiate(account, { flow: "pkce_redirect" })
+        yield* broker.exchange(begun.sessionId, Redacted.make(yield* grant(begun.authUrl)))
+        const ending = yield* Effect.forkChild(broker.removeToken(account))
+        yield* Deferred.await(asked)
+        const { accessToken } = yield* broker.refreshToken(account)
+        yield* Deferred.succeed(gate, undefined)
+        assert.strictEqual(yield* Fiber.join(ending), "revoked")
+        assert.include(revoked, Redacted.value(accessToken))
+        const issued = (yield* secrets).map(([, secret]) => secret).filter((secret) => secret.startsWith("refresh-"))
+        assert.lengthOf(issued, 2)
+        for (const secret of issued) assert.include(revoked, secret)
+      }).pipe(Effect.provide(hostOver(gated(asked, gate, "/revoke", revoked))))
+    }),
+  )
+
   it.live("hands out a token although the provider's secret, or another provider, cannot be read", () =>
     Effect.gen(function* () {
       const broker = yield* Broker

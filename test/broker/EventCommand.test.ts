@@ -50,7 +50,12 @@ const until = (isTrue: () => boolean) =>
 describe("the command for events", () => {
   it.live("has the event on its stdin, no shell around it, and none of our secrets", () =>
     Effect.gen(function* () {
-      for (const name of ["TOKENKEEP_CAPABILITY", "TOKENKEEP_CAPABILITY_FD", "CLIENT_SECRET_OF_THE_TEST"]) {
+      for (const name of [
+        "TOKENKEEP_CAPABILITY",
+        "TOKENKEEP_CAPABILITY_FD",
+        "CLIENT_SECRET_OF_THE_TEST",
+        "TOKENKEEP_GOOGLE_CLIENT_SECRET",
+      ]) {
         process.env[name] = "canary"
         yield* Effect.addFinalizer(() => Effect.sync(() => delete process.env[name]))
       }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { Adopted } from "../../src/broker/Adopted.ts"
 import { Reason } from "../../src/oauth/ProviderFailure.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { seconds } from "../support/Records.ts"
@@ -19,6 +20,19 @@ describe("a refresh", () => {
       assert.deepStrictEqual(since, seconds(0))
       assert.deepStrictEqual(history.standing, { _tag: "Good" })
       assert.deepInclude(history, { epoch: 1, rotation: "observed", failures: 0 })
+    }),
+  )
+
+  it.effect("is not begun with a token that a tool may have used already", () =>
+    Effect.gen(function* () {
+      const { access, provider, record } = yield* Effect.provideService(setUp(), Adopted, {
+        saved: () => Effect.void,
+        spentBy: (account) => Effect.succeedSome(`The tool has used that of ${account}.`),
+        forgotten: () => Effect.void,
+      })
+      assert.strictEqual((yield* Effect.flip(access(github))).message, "The tool has used that of github.")
+      assert.deepStrictEqual(provider.redemptions, [])
+      assert.strictEqual((yield* record).history.epoch, 0)
     }),
   )
 

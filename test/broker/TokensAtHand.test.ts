@@ -6,7 +6,7 @@ import { Digest, SecureRandom } from "effect/crypto"
 import { Broker } from "../../src/broker/Broker.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../src/broker/BrokerHost.ts"
-import * as ClientsFile from "../../src/broker/ClientsFile.ts"
+import * as RegistrationsFile from "../../src/broker/RegistrationsFile.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import { TokensAtHand } from "../../src/broker/TokensAtHand.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
@@ -105,7 +105,7 @@ describe("a token at hand", () => {
       const broker = yield* Broker
       const atHand = yield* TokensAtHand
       const providers = yield* Providers
-      const clients = yield* ClientsFile.make
+      const clients = yield* RegistrationsFile.make
       const found = (publicFields: ReadonlyArray<string>) =>
         clients.setFound({
           name: address,

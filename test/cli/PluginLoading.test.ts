@@ -7,14 +7,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Command } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
+import { Broker } from "../../src/broker/Broker.ts"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
-import { ProviderDefinitions } from "../../src/broker/ProviderDefinitions.ts"
 import { defineProvider, type ProviderPlugin } from "../../src/broker/ProviderPlugin.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import * as ProvidersFile from "../../src/broker/ProvidersFile.ts"
 import { TokenStore } from "../../src/broker/TokenStore.ts"
-import { Broker } from "../../src/broker/Broker.ts"
 import * as PluginLoading from "../../src/cli/PluginLoading.ts"
+import { ProviderDefinitions } from "../../src/providers/ProviderDefinitions.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
 const record = `{ issuer: "https://id.example", clientId: "c", scopes: [], flows: ["device_code"] }`
@@ -30,7 +30,7 @@ const load = (providers: ReadonlyArray<unknown>, modules: { readonly [file: stri
     }
     const config = BrokerConfig.layer(home)
     const loaded = yield* PluginLoading.load(["login", "status"]).pipe(Effect.provide(config))
-    const definitions = PluginLoading.definitionsWith(loaded.plugins)
+    const definitions = ProviderDefinitions.withBuiltIn(loaded.plugins)
     const { list, record } = yield* Effect.provide(
       Providers,
       Layer.fresh(ProvidersFile.layer).pipe(

@@ -1,15 +1,17 @@
 /**
  * `tokenkeep provider` in this process, with the configuration in a folder of its own.
  */
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option, Redacted } from "effect"
 import { Command } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { TestConsole } from "effect/testing"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
-import { ProviderDefinitions } from "../../src/broker/ProviderDefinitions.ts"
+import { Providers } from "../../src/broker/Providers.ts"
+import { ProviderDefinitions } from "../../src/providers/ProviderDefinitions.ts"
 import * as ProvidersFile from "../../src/broker/ProvidersFile.ts"
 import { provider } from "../../src/cli/Provider.ts"
 import { UsageError } from "../../src/cli/UsageError.ts"
@@ -49,6 +51,63 @@ const withPlugins = Effect.provideService(ProviderDefinitions, [acme, { name: "n
 const written = Effect.map(BrokerConfig, ({ configFile }): unknown => JSON.parse(readFileSync(configFile, "utf8")))
 
 describe("tokenkeep provider", () => {
+  it.effect("lists what can be used beside what cannot, and says what is wrong without repeating it", () =>
+    Effect.gen(function* () {
+      const { configFile } = yield* BrokerConfig
+      const good = { name: "good", extends: "github", clientId: "c" }
+      const bad = { name: "bad", extends: "github", client_id: "c", clientSecret: "hunter2" }
+      writeFileSync(configFile, JSON.stringify({ providers: [bad, good] }), { mode: 0o600 })
+      assert.match((yield* said("list")).join(), /^good\t/)
+      const complaint = (yield* TestConsole.errorLines).join()
+      for (const part of ["client_id: there is no such field", "clientId: it is missing", '{"env": NAME}']) {
+        assert.include(complaint, part)
+      }
+      assert.notInclude(complaint, "hunter2")
+    }).pipe(Effect.provide(layer)),
+  )
+
+  for (const [what, content, expected] of [
+    ["has a comma too many", '{"providers": {\n  "hunter2": {},}}', "it is no JSON from line 2, column 17 on"],
+    ["has no quotes", '{"providers": [hunter2]}', "it is no JSON, perhaps for a comma or a quote"],
+    ["is empty", "", "it is no JSON"],
+    ["has a provider without a name", '{"providers": ["./a.ts", {"clientId": "hunter2"}]}', "providers.1 is neither"],
+    ["has no list of providers", '{"providers": "hunter2"}', "providers is neither an object nor a list"],
+  ] as const) {
+    it.effect(`says where a configuration is wrong that ${what}`, () =>
+      Effect.gen(function* () {
+        const { configFile } = yield* BrokerConfig
+        writeFileSync(configFile, content, { mode: 0o600 })
+        const { message } = yield* Effect.flip(Effect.flatMap(Providers, ({ list }) => list))
+        assert.include(message, expected)
+        assert.notInclude(message, "hunter2")
+      }).pipe(Effect.provide(layer)),
+    )
+  }
+
+  it.effect(
+    "looks for the file of a secret from the folder of the configuration on, and keeps what is in it to itself",
+    () =>
+      Effect.gen(function* () {
+        const { configFile } = yield* BrokerConfig
+        const record = { extends: "github", clientId: "c" }
+        const providers = {
+          here: { ...record, clientSecret: { file: "secret.txt" } },
+          misplaced: { ...record, clientSecret: { env: "hunter2" } },
+        }
+        writeFileSync(configFile, JSON.stringify({ providers }), { mode: 0o600 })
+        writeFileSync(join(dirname(configFile), "secret.txt"), "hunter2\n")
+        const { get } = yield* Providers
+        assert.deepStrictEqual(Option.map((yield* get("here")).secret, Redacted.value), Option.some("hunter2"))
+        const { message } = yield* Effect.flip(get("misplaced"))
+        assert.include(message, "not the secret")
+        assert.notInclude(message, "hunter2")
+
+        yield* run(["add", "other", "--extends", "github", "--client-id", "c", "--client-secret-file", "secret.txt"])
+        const { clientSecret } = yield* (yield* Providers).record("other")
+        assert.deepStrictEqual(clientSecret, { file: resolve("secret.txt") })
+      }).pipe(Effect.provide(layer)),
+  )
+
   it.effect("adds what was typed to what is built in, and writes down no more than that", () =>
     Effect.gen(function* () {
       yield* run(["add", "microsoft", "--client-id", "mine"])
@@ -116,6 +175,17 @@ describe("tokenkeep provider", () => {
     }).pipe(Effect.provide(layer)),
   )
 
+  it.effect("lists and shows what a server has written of itself without its escapes", () =>
+    Effect.gen(function* () {
+      const providers = yield* Providers
+      const issuer = "https://id.example/\u001b]0;x\u0007\u009b2J\u202e"
+      yield* providers.set("x", { issuer, clientId: "\u009b2J", scopes: [], flows: ["device_code"] })
+      for (const line of [...(yield* said("list")), ...(yield* said("show", "x"))]) {
+        assert.match(line, /^[\t\n\x20-\x7e]*$/)
+      }
+    }).pipe(Effect.provide(layer)),
+  )
+
   it.effect("says of a plugin that it is one, and what it needs", () =>
     Effect.gen(function* () {
       const all = yield* said("list", "--all")
@@ -132,7 +202,7 @@ describe("tokenkeep provider", () => {
     Effect.gen(function* () {
       const last = Effect.map(TestConsole.errorLines, (lines) => String(lines.at(-1)))
       assert.match(yield* mistake("remove", "google"), /google is built in.* tokenkeep logout$/)
-      assert.match(yield* mistake("remove", "acme"), /acme is from a plugin.*"plugins"/)
+      assert.match(yield* mistake("remove", "acme"), /acme is from a plugin.*"providers"/)
       assert.include((yield* Effect.flip(run(["remove", "nobody"]))).message, "nobody")
       for (const [name, words] of [
         ["google", "Removed google. Its logins stay, but are not refreshed"],

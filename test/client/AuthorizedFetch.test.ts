@@ -5,12 +5,12 @@ import { Deferred, Effect, Fiber, Layer, Logger, Redacted, References, Stream, T
 import { FetchHttpClient, HttpClient } from "effect/http"
 import * as fc from "fast-check"
 import { Broker } from "../../src/broker/Broker.ts"
-import { ProviderDefinitions } from "../../src/broker/ProviderDefinitions.ts"
 import { fetchFor, type Options } from "../../src/client/AuthorizedFetch.ts"
 import * as AuthorizedHttpClient from "../../src/client/AuthorizedHttpClient.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { ReauthRequired } from "../../src/domain/Errors.ts"
 import type { PublicToken } from "../../src/domain/Token.ts"
+import { ProviderDefinitions } from "../../src/providers/ProviderDefinitions.ts"
 import * as TestApi from "../support/Api.ts"
 
 const account = Account.make("example")

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Option } from "effect"
 import * as fc from "fast-check"
 import * as AuditEntry from "../../src/domain/AuditEntry.ts"
-import { sha256 } from "../../src/broker/Sha256.ts"
+import { sha256 } from "../../src/system/Sha256.ts"
 import { entry } from "../support/Audited.ts"
 
 interface File {

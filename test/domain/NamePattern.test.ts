@@ -39,6 +39,22 @@ describe("a pattern", () => {
     )
   })
 
+  it("of an address means hosts by their host, whatever comes after it", () => {
+    for (const [pattern, provider, expected] of [
+      ["https://*.corp.example/*", "https://mcp.corp.example/a/b", true],
+      ["https://*.corp.example/*", "https://evil.example/x.corp.example/y", false],
+      ["https://*.corp.example/*", "https://evil.example?.corp.example/y", false],
+      ["https://mcp*/sse", "https://mcp.example/x/sse", false],
+      ["https://mcp*/*sse", "https://mcp.example/x/sse", true],
+      ["https://mcp.example/*", "http://mcp.example/", false],
+      ["https://*", "https://any.example/x", true],
+      ["*", "https://any.example/x", true],
+    ] as const) {
+      const account = Account.make(provider)
+      assert.strictEqual(matchesAccount(decode(pattern), account), expected, `${pattern} ${provider}`)
+    }
+  })
+
   it("without a star is one name; a star is any, and none too", () => {
     for (const [pattern, name, expected] of [
       ["a", "a", true],

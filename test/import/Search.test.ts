@@ -1,16 +1,17 @@
 /**
  * The files of each tool, as the tool writes them, wherever they may be: see `golden/`.
  */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { dirname } from "node:path"
+import { execFileSync } from "node:child_process"
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { dirname, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { TestClock } from "effect/testing"
-import { Machine, type Place } from "../../src/import/Machine.ts"
-import { type FoundLogin, Search } from "../../src/import/Search.ts"
+import { Machine, type Facts } from "../../src/import/Machine.ts"
+import { type FoundLogin, Search, sharers } from "../../src/import/Search.ts"
 import { tools } from "../../src/import/Tools.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
@@ -21,7 +22,7 @@ const now = DateTime.makeUnsafe("2026-01-01T00:00:00Z")
 /** What is found in a home with these files; `HOME` in a variable is that home. */
 const findIn = Effect.fnUntraced(function* (
   files: { readonly [path: string]: string },
-  { platform = "linux", variables = {}, mode = 0o600 }: Partial<Place> & { readonly mode?: number } = {},
+  { platform = "linux", variables = {}, mode = 0o600 }: Partial<Facts> & { readonly mode?: number } = {},
 ) {
   const home = yield* TemporaryHome.make
   for (const [path, source] of Object.entries(files)) {
@@ -30,7 +31,7 @@ const findIn = Effect.fnUntraced(function* (
     writeFileSync(`${home}/${path}`, text)
     chmodSync(`${home}/${path}`, mode)
   }
-  const place: Place = {
+  const place: Facts = {
     platform,
     home,
     userName: "octo",
@@ -48,11 +49,11 @@ const findIn = Effect.fnUntraced(function* (
       ),
     ),
   )
-  const relative = (text: string) => text.replaceAll(`${home}/`, "")
+  const inHome = (text: string) => text.replaceAll(`${home}/`, "")
   return {
     logins: found.logins,
-    rows: found.logins.map((login) => relative(rowOf(login))),
-    remarks: found.remarks.map(({ detail }) => relative(detail)),
+    rows: found.logins.map((login) => inHome(rowOf(login))),
+    remarks: found.remarks.map(({ detail }) => inHome(detail)),
   }
 })
 
@@ -69,7 +70,7 @@ const rowOf = (login: FoundLogin) =>
   ].join(" ")
 
 const cases: ReadonlyArray<
-  readonly [string, { readonly [path: string]: string }, Partial<Place>, ReadonlyArray<string>]
+  readonly [string, { readonly [path: string]: string }, Partial<Facts>, ReadonlyArray<string>]
 > = [
   [
     "Claude Code on Linux",
@@ -363,7 +364,7 @@ describe("what is found", () => {
   )
 
   it("never throws, whatever is in the files", () => {
-    const place: Place = { platform: "darwin", home: "/h", userName: "u", uid: 1, variables: {} }
+    const place: Facts = { platform: "darwin", home: "/h", userName: "u", uid: 1, variables: {} }
     const texts = [
       "",
       "null",
@@ -382,4 +383,53 @@ describe("what is found", () => {
       for (const text of texts) assert.doesNotThrow(() => read(text), path)
     }
   })
+})
+
+describe("files that are not what they should be", () => {
+  it.effect("are not waited for, nor read without end", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      mkdirSync(`${home}/claude`)
+      execFileSync("mkfifo", [`${home}/claude/.credentials.json`])
+      mkdirSync(`${home}/codex`)
+      symlinkSync("/dev/zero", `${home}/codex/auth.json`)
+      const { remarks, rows } = yield* findIn(
+        {},
+        { variables: { CLAUDE_CONFIG_DIR: `${home}/claude`, CODEX_HOME: `${home}/codex` } },
+      )
+      assert.deepStrictEqual(rows, [])
+      assert.deepStrictEqual(remarks, [
+        `${home}/claude/.credentials.json cannot be read.`,
+        `${home}/codex/auth.json cannot be read.`,
+      ])
+    }),
+  )
+
+  it.effect("are found again from another folder, where a variable names one from here", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      writeFileSync(`${home}/.credentials.json`, readFileSync(`${golden}claude/credentials.json.golden`))
+      const { logins } = yield* findIn({}, { variables: { CLAUDE_CONFIG_DIR: relative(process.cwd(), home) } })
+      assert.deepStrictEqual(
+        logins.map(({ path }) => path),
+        [`${home}/.credentials.json`],
+      )
+    }),
+  )
+
+  it.effect("have one login in two tools, which is said", () =>
+    Effect.gen(function* () {
+      const { logins, remarks } = yield* findIn({
+        ".claude/.credentials.json": "claude/credentials.json",
+        ".local/share/opencode/auth.json": "opencode/auth.json",
+      })
+      assert.deepStrictEqual(remarks, [
+        ".claude/.credentials.json and .local/share/opencode/auth.json have one refresh token, which is good once: the first that uses it logs the other out.",
+      ])
+      assert.deepStrictEqual(
+        logins.flatMap((login) => sharers(login, logins).map(({ tool }) => tool.name)),
+        ["opencode", "claude"],
+      )
+    }),
+  )
 })

@@ -4,6 +4,7 @@
 import {
   chmodSync,
   existsSync,
+  linkSync,
   lstatSync,
   readdirSync,
   readFileSync,
@@ -13,12 +14,15 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs"
+import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import * as fc from "fast-check"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { Adoptions } from "../../src/import/Adoptions.ts"
+import { Takeover } from "../../src/import/Takeover.ts"
 import { Accounts } from "../../src/broker/Accounts.ts"
+import { Adopted } from "../../src/broker/Adopted.ts"
 import * as Importing from "../support/Importing.ts"
 import * as Logs from "../support/Logs.ts"
 import { tagOf } from "../support/tagOf.ts"
@@ -247,6 +251,80 @@ describe("a login that is adopted", () => {
     }),
   )
 
+  it.live("is left alone where its tool has a login of another kind by now", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const path = yield* place(home, ".local/share/opencode/auth.json", golden("opencode/auth.json"))
+      const process = Effect.provide(processIn(home))
+      yield* process(adopt("opencode", Importing.anthropicAccount, "anthropic"))
+      const keyed = '{"anthropic":{"type":"api","key":"sk-EXAMPLE"}}'
+      writeFileSync(path, keyed)
+      assert.deepStrictEqual(yield* process(spentBy), Option.none())
+      yield* process(refreshed("1"))
+      assert.strictEqual((yield* process(undo()))._tag, "KeptApart")
+      assert.strictEqual(readFileSync(path, "utf8"), keyed)
+      assert.strictEqual(yield* ours(home), "refresh-1")
+    }),
+  )
+
+  it.live("is given back as it was written, to the last digit", () =>
+    Effect.gen(function* () {
+      const { path, process, text } = yield* setUp
+      const precise = text.replace('"accessToken"', '"number" : 12345678901234567890.10, "accessToken"')
+      writeFileSync(path, precise)
+      yield* process(adopt("claude"))
+      writeFileSync(path, '{ "mcp": 98765432109876543210 }\n')
+      yield* process(undo())
+      const given = readFileSync(path, "utf8")
+      assert.include(given, '"number" : 12345678901234567890.10')
+      assert.include(given, '"mcp": 98765432109876543210')
+      assert.strictEqual(refreshTokenIn(path), refreshToken)
+    }),
+  )
+
+  it.live("stays the tool's where its file has another name, which would keep the refresh token", () =>
+    Effect.gen(function* () {
+      const { home, path, process, text } = yield* setUp
+      linkSync(path, `${home}/copy`)
+      assert.strictEqual(yield* tagOf(process(adopt("claude"))), "ImportRefused")
+      assert.strictEqual(readFileSync(path, "utf8"), text)
+      assert.isUndefined(yield* ours(home))
+    }),
+  )
+
+  it.live("is moved also where its folder can be written to and not be opened", () =>
+    Effect.gen(function* () {
+      const { home, theirs } = yield* setUp
+      const process = Effect.provide(processIn(home, { unopened: `${home}/.claude` }))
+      yield* process(adopt("claude"))
+      assert.deepStrictEqual([theirs(), yield* ours(home)], ["", refreshToken])
+      yield* process(undo())
+      assert.deepStrictEqual([theirs(), yield* ours(home)], [refreshToken, undefined])
+    }),
+  )
+
+  it.live("has one owner if it is given back while another process waits to see to it", () =>
+    Effect.gen(function* () {
+      const { home, path, process, theirs } = yield* setUp
+      yield* process(adopt("claude"))
+      yield* process(refreshed("1"))
+      const adoption = `${home}/tk/adopted/anthropic/default.json`
+      let happened = false
+      // As far as somebody came who was killed over it.
+      const beforeLock = () => {
+        if (happened) return
+        happened = true
+        const returning = createHash("sha256").update("refresh-1").digest("hex")
+        writeFileSync(adoption, JSON.stringify({ ...JSON.parse(readFileSync(adoption, "utf8")), returning }))
+        writeFileSync(path, readFileSync(path, "utf8").replace('"refreshToken":""', '"refreshToken":"refresh-1"'))
+      }
+      yield* Effect.flatMap(Takeover, ({ settle }) => settle).pipe(Effect.provide(processIn(home, { beforeLock })))
+      assert.isTrue(happened)
+      yield* process(undo())
+      assert.deepStrictEqual([theirs(), yield* ours(home)], ["refresh-1", undefined])
+    }),
+  )
+
   it.live("is not put in the place of another login, nor another in its place", () =>
     Effect.gen(function* () {
       const { home, path, process, text } = yield* setUp
@@ -258,6 +336,77 @@ describe("a login that is adopted", () => {
       yield* process(adopt("claude", work))
       assert.strictEqual(yield* tagOf(process(take("opencode", work, true))), "ImportRefused")
       assert.strictEqual(yield* ours(home, work), refreshToken)
+    }),
+  )
+})
+
+/** Why its refresh token must not be sent, and whether the record has it still. */
+const spentBy = Effect.gen(function* () {
+  const record = yield* Effect.flatMap(Accounts, ({ get }) => get(Importing.anthropicAccount))
+  return yield* (yield* Adopted).spentBy(Importing.anthropicAccount, Option.getOrThrow(record))
+})
+
+describe("a tool that had begun a refresh before its login was moved", () => {
+  const movedTooLate = Effect.gen(function* () {
+    const world = yield* setUp
+    yield* world.process(adopt("claude"))
+    assert.deepStrictEqual(yield* world.process(spentBy), Option.none())
+    // What it got for the refresh token that is here now.
+    writeFileSync(world.path, world.text.replace(refreshToken, "newer"))
+    return world
+  })
+
+  it.live("is not logged out by a use of the token that it has spent, and can be moved again", () =>
+    Effect.gen(function* () {
+      const { home, process, theirs } = yield* movedTooLate
+      assert.include(
+        Option.getOrThrow(yield* process(spentBy)),
+        "it was not sent. Move the login here again with: tokenkeep import claude",
+      )
+      yield* Effect.flatMap(Takeover, ({ settle }) => settle).pipe(process)
+      assert.include(Option.getOrThrow(yield* process(spentBy)), "it was not sent")
+      yield* process(adopt("claude"))
+      assert.deepStrictEqual([theirs(), yield* ours(home)], ["", "newer"])
+      assert.deepStrictEqual(yield* process(spentBy), Option.none())
+    }),
+  )
+
+  it.live("keeps the login if it is to have it again", () =>
+    Effect.gen(function* () {
+      const { home, process, theirs } = yield* movedTooLate
+      assert.strictEqual((yield* process(undo()))._tag, "Returned")
+      assert.deepStrictEqual([theirs(), yield* ours(home)], ["newer", undefined])
+    }),
+  )
+
+  it.live("is not, by one whose token was refreshed here since", () =>
+    Effect.gen(function* () {
+      const { path, process, text } = yield* setUp
+      yield* process(adopt("claude"))
+      yield* process(refreshed("1"))
+      writeFileSync(path, text.replace(refreshToken, "own"))
+      assert.deepStrictEqual(yield* process(spentBy), Option.none())
+    }),
+  )
+})
+
+describe("a logout of an adopted login", () => {
+  it.live("leaves no token of it in a file of ours, and says which tool is logged out with it", () =>
+    Effect.gen(function* () {
+      const { home, path, process } = yield* setUp
+      yield* process(adopt("claude"))
+      const before = readFileSync(path, "utf8")
+      const logs = Logs.make()
+      yield* Effect.gen(function* () {
+        yield* Effect.flatMap(Accounts, ({ remove }) => remove(Importing.anthropicAccount))
+        yield* (yield* Adopted).forgotten(Importing.anthropicAccount)
+      }).pipe(process, Effect.provide(logs.layer))
+      assert.deepStrictEqual(readdirSync(`${home}/tk/adopted/anthropic`), ["default.json"])
+      assert.lengthOf(logs.lines, 1)
+      assert.include(logs.lines[0], `${path} is left alone from now on`)
+      assert.strictEqual(readFileSync(path, "utf8"), before)
+      assert.deepStrictEqual(yield* process(undo()), { _tag: "NothingHere" })
+      assert.deepStrictEqual(readdirSync(`${home}/tk/adopted/anthropic`), [])
     }),
   )
 })
@@ -315,6 +464,7 @@ describe("whoever is killed", () => {
           assert.strictEqual(theirs(), good, when)
           assert.isUndefined(yield* ours(home), when)
           assert.deepStrictEqual(yield* process(adoptionOf()), Option.none(), when)
+          if (!isOver) assert.deepStrictEqual(readdirSync(`${home}/.claude`), [".credentials.json"], when)
         }
         assert.isAbove(killAt, 5)
       }),

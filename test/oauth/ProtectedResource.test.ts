@@ -158,6 +158,7 @@ describe("what a server says of its logins", () => {
     "has metadata that is a list": [{ [`${prm}/mcp`]: () => Response.json([]) }, "there is no metadata"],
     "has metadata of the wrong shape": [described({ authorization_servers: "x" }), "makes no sense"],
     "names another resource": [described({ resource: "https://bank.example/" }), "which is something else"],
+    "names itself with a password": [described({ resource: "https://:pw@mcp.example/" }), "which is something else"],
     "names an issuer over plain http": [described({ authorization_servers: ["http://id.example"] }), "not an https"],
     "names an issuer inside": [described({ authorization_servers: ["https://intranet"] }), "not an https address"],
     "names an issuer that is no address": [
@@ -205,6 +206,13 @@ describe("what a server says of its logins", () => {
       assert.include(refused.message, "not an https address that is public")
       const plain = yield* Effect.flip(discover({}, calls, "http://10.0.0.1/mcp"))
       assert.include(plain.message, "must begin with https")
+      assert.notInclude(plain.message, "provider add")
+      const { message } = new ProtectedResource.DiscoveryFailed({
+        resource: "https://me:hunter2@mcp.example/mcp",
+        what: "it is odd",
+      })
+      assert.include(message, "must not hold a user name or password")
+      assert.notInclude(message, "hunter2")
       assert.strictEqual(calls.length, 3)
     }),
   )
@@ -331,6 +339,8 @@ describe("registering", () => {
       "(HTTP 307)",
     ],
     ["no client", () => Response.json({}, { status: 201 }), "makes no sense"],
+    ["a client that is no word", () => Response.json({ client_id: "\u009b2J" }, { status: 201 }), "makes no sense"],
+    ["a client without end", () => Response.json({ client_id: "c".repeat(9000) }, { status: 201 }), "makes no sense"],
     ["a page", () => new Response("<html>", { status: 200 }), "makes no sense"],
   ] as const) {
     it.effect(`fails on ${what}`, () =>

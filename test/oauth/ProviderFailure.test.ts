@@ -85,9 +85,12 @@ describe("the message of a provider's failure", () => {
     [relogin, "The provider hub does not accept the grant: a new login is needed."],
     [
       refused("invalid_client"),
-      "The provider hub refused the request (invalid_client); check client id, secret and scopes in its record.",
+      "The provider hub refused the request (invalid_client); check its client id, secret and scopes (tokenkeep provider show hub).",
     ],
-    [refused(), "The provider hub refused the request; check client id, secret and scopes in its record."],
+    [
+      refused(),
+      "The provider hub refused the request; check its client id, secret and scopes (tokenkeep provider show hub).",
+    ],
     [limited, "The provider hub asks for fewer requests."],
     [
       Reason.RateLimited({ retryAfter: Option.some(Duration.millis(1001)) }),
@@ -95,7 +98,7 @@ describe("the message of a provider's failure", () => {
     ],
     [
       Reason.Transient({ what: "unreachable" }),
-      "The provider hub could not be reached; check the network, and the address in its record.",
+      "The provider hub could not be reached; check the network, and its address (tokenkeep provider show hub).",
     ],
     [Reason.Transient({ what: "timeout" }), "The provider hub did not answer in time."],
     [serverError, "The provider hub has trouble of its own."],
@@ -103,7 +106,10 @@ describe("the message of a provider's failure", () => {
       Reason.Transient({ what: "malformed-answer" }),
       "The provider hub gave an answer that is not what the protocol asks for.",
     ],
-    [moved(404), "The provider hub has nothing at the configured address (HTTP 404); check the provider's record."],
+    [
+      moved(404),
+      "The provider hub has nothing at the configured address (HTTP 404); check that (tokenkeep provider show hub).",
+    ],
     [
       Reason.Misconfigured({ what: "it has no token endpoint" }),
       "The provider hub cannot be used as configured: it has no token endpoint.",

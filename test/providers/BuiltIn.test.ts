@@ -6,8 +6,8 @@ import { SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import * as ProvidersFile from "../../src/broker/ProvidersFile.ts"
-import { resolve } from "../../src/broker/ProviderResolution.ts"
 import { Call, ProviderRecord } from "../../src/oauth/ProviderRecord.ts"
+import { resolve } from "../../src/oauth/ProviderResolution.ts"
 import { builtIn } from "../../src/providers/BuiltIn.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
@@ -98,7 +98,7 @@ describe("what is built in", () => {
       assert.strictEqual(record.clientId, "mine")
       assert.include(record.endpoints?.token ?? "", "login.microsoftonline.com")
       assert.isTrue(Schema.is(ProviderRecord)(record))
-      assert.strictEqual((yield* Effect.flip(providers.set("gitlab", {})))._tag, "ProviderNotConfigured")
+      assert.strictEqual((yield* Effect.flip(providers.set("gitlab", {})))._tag, "ConfigCorrupt")
       assert.strictEqual((yield* Effect.flip(providers.set("x", { extends: "nobody" })))._tag, "ConfigCorrupt")
       assert.deepStrictEqual(yield* providers.list, ["work"])
       // A program may say all of a provider that it has at hand; the file is not for secrets.

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Schema } from "effect"
 import * as ConfigFile from "../../src/broker/ConfigFile.ts"
-import { resolve } from "../../src/broker/ProviderResolution.ts"
+import { resolve } from "../../src/oauth/ProviderResolution.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
 import * as ScriptedServer from "../../src/testing/ScriptedServer.ts"
 import * as Program from "../support/Program.ts"
@@ -47,7 +47,7 @@ describe("the guide to providers", () => {
       const said: Array<string> = []
       for (const line of (commands ?? "").trim().split("\n")) {
         const [, ...args] = line.split(" ")
-        const running = yield* Program.start(args, { TOKENKEEP_HOME: home, HOME: home })
+        const running = yield* Program.start(args, { TOKENKEEP_HOME: home, HOME: home }, [], Program.source)
         if (args[0] === "login") {
           const [url = ""] = yield* Effect.promise(() => running.said("stderr", /http\S+\/authorize\S+/))
           running.write(`${yield* grant(url)}\n`)

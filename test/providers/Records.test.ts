@@ -3,10 +3,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Schema } from "effect"
-import { resolve } from "../../src/broker/ProviderResolution.ts"
 import { reservedFields } from "../../src/domain/Token.ts"
 import type { VendorRequest } from "../../src/oauth/Dialect.ts"
 import { Call, ProviderRecord } from "../../src/oauth/ProviderRecord.ts"
+import { resolve } from "../../src/oauth/ProviderResolution.ts"
 import { builtIn } from "../../src/providers/BuiltIn.ts"
 
 /** What a person has to say of a provider who is not known to all. */

@@ -1,19 +1,19 @@
 import { spawn, spawnSync } from "node:child_process"
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Layer, type Path, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
-import * as KernelLock from "../../src/broker/KernelLock.ts"
 import type * as AuditEntry from "../../src/domain/AuditEntry.ts"
 import { Audit, type Options } from "../../src/server/Audit.ts"
 import { Block } from "../../src/server/AuditBlock.ts"
 import * as AuditFile from "../../src/server/AuditFile.ts"
-import { compileCache } from "../support/compileCache.ts"
+import * as KernelLock from "../../src/system/KernelLock.ts"
 import { entry, found } from "../support/Audited.ts"
+import { compileCache } from "../support/compileCache.ts"
+import * as Programs from "../support/Programs.ts"
 import * as Logs from "../support/Logs.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
@@ -67,7 +67,7 @@ const live = <E>(
   isPossible = true,
 ) => it.live.skipIf(!isPossible)(name, () => test().pipe(Effect.provide(NodeServices.layer)))
 
-const script = fileURLToPath(new URL("../support/audit-writer.ts", import.meta.url))
+const script = Programs.pathOf("audit-writer")
 
 /** A process that notes so many requests; it is killed when the scope closes. */
 const start = (home: string, count: number, under: ReadonlyArray<string> = []) =>

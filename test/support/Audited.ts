@@ -4,7 +4,7 @@
 import { Effect, Option } from "effect"
 import * as AuditEntry from "../../src/domain/AuditEntry.ts"
 import * as AuditFile from "../../src/server/AuditFile.ts"
-import { sha256 } from "../../src/broker/Sha256.ts"
+import { sha256 } from "../../src/system/Sha256.ts"
 
 /** A request that was answered with a token. */
 export const entry = (changes: Partial<AuditEntry.Entry> = {}): AuditEntry.Entry => ({

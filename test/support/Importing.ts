@@ -39,7 +39,12 @@ export const providerOf = (
  * A file system that ends the process at a step that changes something, and does nothing after it; or has somebody else do
  * something at that step.
  */
-const mortal = (fs: FileSystem.FileSystem, killAt: number, instead: (() => void) | undefined) => {
+const mortal = (
+  fs: FileSystem.FileSystem,
+  killAt: number,
+  instead: (() => void) | undefined,
+  unopened: string | undefined,
+) => {
   let steps = 0
   const step = Effect.suspend(() => {
     const isNow = instead === undefined ? steps >= killAt : steps === killAt
@@ -50,7 +55,11 @@ const mortal = (fs: FileSystem.FileSystem, killAt: number, instead: (() => void)
   return FileSystem.FileSystem.of({
     ...fs,
     open: (path, options) =>
-      options?.flag === "r" ? fs.open(path, options) : Effect.andThen(step, fs.open(path, options)),
+      path === unopened
+        ? fs.open(`${path}/is not there`, { flag: "r" })
+        : options?.flag === "r"
+          ? fs.open(path, options)
+          : Effect.andThen(step, fs.open(path, options)),
     // Between a last look and this nobody else can be kept from writing.
     rename: (from, to) => (instead === undefined ? Effect.andThen(step, fs.rename(from, to)) : fs.rename(from, to)),
     remove: (path, options) => Effect.andThen(step, fs.remove(path, options)),
@@ -66,24 +75,36 @@ export const processIn = (
     readonly killAt?: number
     readonly instead?: () => void
     readonly providers?: ReadonlyArray<Provider>
+    /** A folder that can be written to, and not opened. */
+    readonly unopened?: string
+    /** What happens before each waiting for a lock. */
+    readonly beforeLock?: () => void
   } = {},
 ) => {
   const { killAt = Infinity, providers = [providerOf("anthropic"), providerOf("codex"), providerOf("github")] } =
     options
   const system = Layer.effect(
     FileSystem.FileSystem,
-    Effect.map(FileSystem.FileSystem, (fs) => mortal(fs, killAt, options.instead)),
+    Effect.map(FileSystem.FileSystem, (fs) => mortal(fs, killAt, options.instead, options.unopened)),
   ).pipe(Layer.provideMerge(NodeServices.layer))
   const machine = Layer.succeed(
     Machine,
     Machine.of({ platform: "linux", home, userName: "octo", uid: process.getuid?.() ?? -1, variables: {} }),
   )
+  const locks = Layer.effect(
+    AccountLock,
+    Effect.map(AccountLock, (lock) =>
+      AccountLock.of({
+        ...lock,
+        withLock: (account, purpose) => (work) =>
+          Effect.andThen(Effect.sync(options.beforeLock ?? (() => {})), lock.withLock(account, purpose)(work)),
+      }),
+    ),
+  ).pipe(Layer.provide(AccountLock.layerMemory))
   return Layer.mergeAll(Takeover.layer, Search.layerNoDeps, Adoptions.layer).pipe(
     Layer.provideMerge(Accounts.layer),
-    Layer.provide(Adoptions.layerFeeding),
-    Layer.provideMerge(
-      Layer.mergeAll(TokenStoreFile.layer, AccountLock.layerMemory, Providers.layerMemory(providers), machine),
-    ),
+    Layer.provideMerge(Adoptions.layerFeeding),
+    Layer.provideMerge(Layer.mergeAll(TokenStoreFile.layer, locks, Providers.layerMemory(providers), machine)),
     Layer.provideMerge(BrokerConfig.layer(`${home}/tk`)),
     Layer.provide([SecureRandom.layerWebCrypto, Digest.layerWebCrypto]),
     Layer.provideMerge(system),

@@ -3,7 +3,7 @@
  */
 import { spawnSync } from "node:child_process"
 import { chmodSync, chownSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+import * as Programs from "./Programs.ts"
 
 /** Users that there is nobody behind. */
 export const others = [4711, 4712] as const
@@ -11,7 +11,7 @@ const [someone] = others
 
 const isRoot = process.getuid?.() === 0
 const asSomeone = { uid: someone, gid: someone }
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+const main = Programs.pathOf("tokenkeep")
 
 /** A Python that others may run too; what is first on the path is often in somebody's home. */
 export const python = ["/usr/bin/python3", "/usr/local/bin/python3", "python3"].find(

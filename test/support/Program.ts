@@ -2,12 +2,15 @@
  * The program as a person runs it: a process of its own.
  */
 import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { compileCache } from "./compileCache.ts"
+import * as Programs from "./Programs.ts"
 
 /** The program. */
-export const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+export const main = Programs.pathOf("tokenkeep")
+
+/** The program as it is in a clone. */
+export const source = Programs.sourceOf("tokenkeep")
 
 /** What a process did. */
 export interface Outcome {
@@ -98,10 +101,11 @@ export const run = (
   environment: Environment,
   input = "",
   under: ReadonlyArray<string> = [],
+  program = main,
 ) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const running = yield* start(args, environment, under)
+      const running = yield* start(args, environment, under, program)
       if (input !== "") running.write(input)
       return yield* Effect.promise(() => running.ended)
     }),

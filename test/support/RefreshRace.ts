@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { dirname } from "node:path"
-import { fileURLToPath } from "node:url"
 import { NodeServices } from "@effect/platform-node"
 import { Clock, DateTime, Effect, Layer, Option } from "effect"
 import { AccountLock } from "../../src/broker/AccountLock.ts"
@@ -22,9 +21,10 @@ import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
 import * as ScriptedServer from "../../src/testing/ScriptedServer.ts"
 import { compileCache } from "./compileCache.ts"
 import * as Program from "./Program.ts"
+import * as Programs from "./Programs.ts"
 import * as TemporaryHome from "./TemporaryHome.ts"
 
-const script = fileURLToPath(new URL("refresh-worker.ts", import.meta.url))
+const script = Programs.pathOf("refresh-worker")
 
 /** What one process says of one round. */
 export interface Report {

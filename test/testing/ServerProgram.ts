@@ -2,10 +2,11 @@
  * `tokenkeep-testing-server` as it is run: a process of its own.
  */
 import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { Effect, Schema } from "effect"
+import { compileCache } from "../support/compileCache.ts"
+import * as Programs from "../support/Programs.ts"
 
-const main = fileURLToPath(new URL("../../src/testing/main.ts", import.meta.url))
+const main = Programs.pathOf("tokenkeep-testing-server")
 
 /** What a process did. */
 export interface Outcome {
@@ -26,7 +27,7 @@ export interface Running {
 export const start = (args: ReadonlyArray<string>) =>
   Effect.acquireRelease(
     Effect.sync((): Running => {
-      const child = spawn(process.execPath, [main, ...args], { env: {}, stdio: ["ignore", "pipe", "pipe"] })
+      const child = spawn(process.execPath, [main, ...args], { env: compileCache, stdio: ["ignore", "pipe", "pipe"] })
       const output = { stdout: "", stderr: "" }
       const ended = Promise.withResolvers<Outcome>()
       const firstLine = Promise.withResolvers<string>()

@@ -7,9 +7,9 @@ import { TestClock } from "effect/testing"
 import { Broker } from "../../../src/broker/Broker.ts"
 import { BrokerConfig } from "../../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../../src/broker/BrokerHost.ts"
-import { resolve } from "../../../src/broker/ProviderResolution.ts"
 import type { AccountKey } from "../../../src/domain/AccountKey.ts"
 import type { Provider } from "../../../src/oauth/Provider.ts"
+import { resolve } from "../../../src/oauth/ProviderResolution.ts"
 import { builtIn } from "../../../src/providers/BuiltIn.ts"
 
 /** The provider of that name, if its record says enough. */

@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Digest } from "effect/crypto"
 import * as fc from "fast-check"
-import * as AccountFileName from "../../src/broker/AccountFileName.ts"
+import * as FileName from "../../src/system/FileName.ts"
 
-const encode = (name: string) => Effect.provide(AccountFileName.encode(name), Digest.layerWebCrypto)
+const encode = (name: string) => Effect.provide(FileName.encode(name), Digest.layerWebCrypto)
 const encodeAll = (names: ReadonlyArray<string>) => Effect.forEach(names, encode)
 
 /** Well-formed names of 1 to 200 characters, among them many that are nearly the same. */
@@ -39,7 +39,7 @@ describe("the file name of an account", () => {
     it.effect(`is ${fileName} for ${text}, and says that name again`, () =>
       Effect.gen(function* () {
         assert.strictEqual(yield* encode(text), fileName)
-        assert.deepStrictEqual(AccountFileName.decode(fileName), { name: text })
+        assert.deepStrictEqual(FileName.decode(fileName), { name: text })
       }),
     )
   }
@@ -50,7 +50,7 @@ describe("the file name of an account", () => {
         const fileName = await Effect.runPromise(encode(text))
         assert.match(fileName, /^[a-z0-9_%~-]{1,200}$/)
         const expected = fileName.includes("~") ? "too long to tell" : { name: text }
-        assert.deepStrictEqual(AccountFileName.decode(fileName), expected)
+        assert.deepStrictEqual(FileName.decode(fileName), expected)
       }),
     ))
 
@@ -89,7 +89,7 @@ describe("the file name of an account", () => {
 
   it.effect("does not say the name that was hashed", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(AccountFileName.decode(yield* encode("a".repeat(181))), "too long to tell")
+      assert.deepStrictEqual(FileName.decode(yield* encode("a".repeat(181))), "too long to tell")
     }),
   )
 
@@ -108,7 +108,7 @@ describe("the file name of an account", () => {
     ".git",
   ]) {
     it(`does not say a name for ${broken}, which is not one of ours`, () => {
-      assert.strictEqual(AccountFileName.decode(broken), "not ours")
+      assert.strictEqual(FileName.decode(broken), "not ours")
     })
   }
 })

@@ -6,7 +6,7 @@ import { Data, Effect, Option } from "effect"
 import { Digest } from "effect/crypto"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import * as Claude from "./Claude.ts"
-import { type Ask, type Content, contentOf } from "./FoundLogin.ts"
+import { type Ask, type Content, contentOf } from "./LoginEntry.ts"
 
 /** It did not say it. */
 export class NotTold extends Data.TaggedError("NotTold")<{ readonly program: string }> {

@@ -4,33 +4,28 @@
  * Written to an exclusive temporary file in the same folder, which is 0600 from birth, synced, renamed over the old
  * one, and the folder synced, so that the change also survives a power cut.
  */
-import { Clock, Duration, Effect, FileSystem, Option, Path } from "effect"
+import { Effect, FileSystem, Option, Path, type Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
 import { StoreUnavailable } from "../domain/Errors.ts"
+import * as WholeWrite from "./WholeWrite.ts"
 
 const unavailable = (path: string, operation: "read" | "write") => () => StoreUnavailable.make({ path, operation })
 
 const temporaryExtension = ".tmp"
 
-/** Nobody takes longer to write a file as small as ours. */
-const longestWrite = Duration.minutes(1)
-
 export const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
   const random = yield* SecureRandom.SecureRandom
+  const { removeLeftover, syncFolder, writeNew } = WholeWrite.stepsOf(fs)
 
-  const syncFolder = Effect.fnUntraced(function* (folder: string) {
-    const handle = yield* fs.open(folder, { flag: "r" })
-    yield* handle.sync
-  }, Effect.scoped)
-
-  const writeTemporary = Effect.fnUntraced(function* (path: string, content: string) {
-    const handle = yield* fs.open(path, { flag: "wx", mode: 0o600 })
-    yield* handle.writeAll(new TextEncoder().encode(content))
-    yield* handle.sync
-  }, Effect.scoped)
+  const read = (path: string): Effect.Effect<Option.Option<string>, StoreUnavailable> =>
+    fs.readFileString(path).pipe(
+      Effect.asSome,
+      Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
+      Effect.mapError(unavailable(path, "read")),
+    )
 
   const leftovers = Effect.fnUntraced(function* (path: string) {
     const folder = paths.dirname(path)
@@ -44,11 +39,20 @@ export const make = Effect.gen(function* () {
 
   return {
     /** The content, or none if there is no such file. */
-    read: (path: string): Effect.Effect<Option.Option<string>, StoreUnavailable> =>
-      fs.readFileString(path).pipe(
-        Effect.asSome,
-        Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
-        Effect.mapError(unavailable(path, "read")),
+    read,
+
+    /** As it is decoded, or none; what cannot be decoded is `corrupt`, and left alone. */
+    readAs: <A, R, C>(
+      path: string,
+      decode: (text: string) => Effect.Effect<A, Schema.SchemaError, R>,
+      corrupt: C,
+    ): Effect.Effect<Option.Option<A>, StoreUnavailable | C, R> =>
+      Effect.flatMap(
+        read(path),
+        Option.match({
+          onNone: () => Effect.succeedNone,
+          onSome: (text) => Effect.asSome(Effect.mapError(decode(text), () => corrupt)),
+        }),
       ),
 
     /** Something that differs whenever the file was replaced; none if there is no such file. */
@@ -70,7 +74,7 @@ export const make = Effect.gen(function* () {
       yield* Effect.gen(function* () {
         const isNew = !(yield* fs.exists(folder))
         if (isNew) yield* fs.makeDirectory(folder, { recursive: true, mode: 0o700 })
-        yield* writeTemporary(temporary, content).pipe(
+        yield* writeNew(temporary, content).pipe(
           Effect.andThen(fs.rename(temporary, path)),
           Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true }))),
         )
@@ -94,20 +98,20 @@ export const make = Effect.gen(function* () {
       )
     }, Effect.uninterruptible),
 
-    /** Removes what writers that did not live to the end have left of it; not what somebody may be writing now. */
-    removeLeftovers: Effect.fnUntraced(function* (path: string) {
-      const now = yield* Clock.currentTimeMillis
-      const removeOld = Effect.fnUntraced(function* (file: string) {
-        const { mtime } = yield* fs.stat(file)
-        const isOld = Option.exists(mtime, (written) => now - written.getTime() > Duration.toMillis(longestWrite))
-        if (isOld) yield* fs.remove(file, { force: true })
-      })
-      yield* Effect.forEach(
-        yield* leftovers(path),
-        (file) => Effect.catchReason(removeOld(file), "PlatformError", "NotFound", () => Effect.void),
-        { discard: true },
-      ).pipe(Effect.mapError(unavailable(path, "write")))
-    }),
+    /**
+     * Removes what writers that did not live to the end have left of it, which holds secrets; not what somebody may be writing
+     * now. Where that does not succeed, the file is no worse for it.
+     */
+    removeLeftovers: Effect.fnUntraced(
+      function* (path: string) {
+        yield* Effect.forEach(
+          yield* leftovers(path),
+          (file) => Effect.catchReason(removeLeftover(file), "PlatformError", "NotFound", () => Effect.void),
+          { discard: true },
+        ).pipe(Effect.mapError(unavailable(path, "write")))
+      },
+      Effect.catch((error: StoreUnavailable) => Effect.logDebug(error.message)),
+    ),
 
     /** The names of the folders, or of the files, in a folder; none if there is no such folder. */
     list: (folder: string, type: "Directory" | "File"): Effect.Effect<ReadonlyArray<string>, StoreUnavailable> =>

@@ -1,6 +1,6 @@
 /**
- * The name of an account's file. Any provider or bucket name becomes a safe one: lower-case ASCII, so that file systems
- * that fold case keep accounts apart, never `.` or `..`, never longer than a file name may be.
+ * The name of the file of something that may be called anything, as accounts are. It is a safe one: lower-case ASCII, so that
+ * file systems that fold case keep names apart, never `.` or `..`, never longer than a file name may be.
  */
 import { Effect, Option, Schema } from "effect"
 import { Digest } from "effect/crypto"

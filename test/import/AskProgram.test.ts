@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, PlatformError, Redacted } from "effect"
 import { ChildProcessSpawner } from "effect/process"
-import type { Ask } from "../../src/import/FoundLogin.ts"
-import * as SecretAsked from "../../src/import/SecretAsked.ts"
+import * as AskProgram from "../../src/import/AskProgram.ts"
+import type { Ask } from "../../src/import/LoginEntry.ts"
 import { golden } from "../support/Importing.ts"
 import { layerDigest } from "../support/Refreshing.ts"
 import { tagOf } from "../support/tagOf.ts"
@@ -18,7 +18,7 @@ const asking = (ask: Ask, says: string | undefined) => {
         : Effect.succeed(says)
     },
   })
-  return { asked, content: SecretAsked.contentFor(ask).pipe(Effect.provide([spawner, layerDigest])) }
+  return { asked, content: AskProgram.contentFor(ask).pipe(Effect.provide([spawner, layerDigest])) }
 }
 
 const keychain: Ask = { _tag: "Keychain", service: "Claude Code-credentials", account: "octo" }

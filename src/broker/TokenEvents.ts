@@ -5,7 +5,8 @@ import { Cause, type Clock, Effect, Exit, Option } from "effect"
 import { type AccountKey, nobody } from "../domain/AccountKey.ts"
 import type { TokenOutcome } from "../domain/AuthEvent.ts"
 import type { PublicToken } from "../domain/Token.ts"
-import { fingerprintOf, type Hub } from "./AuthEvents.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
+import { type Hub, stopwatch } from "./AuthEvents.ts"
 import type { CallError, TokenError } from "./Broker.ts"
 
 type Failure = TokenError | CallError
@@ -46,15 +47,20 @@ export const told =
   ): Effect.Effect<PublicToken, E, R> =>
     Effect.suspend(() => {
       if (!events.hearsTokens || account === nobody) return request
-      const begun = clock.monotonicTimeNanosUnsafe()
+      const took = stopwatch(clock)
       events.publish({ _tag: "token_requested", account, operation })
       return Effect.onExit(request, (exit) =>
         Effect.sync(() => {
-          const durationMs = Number((clock.monotonicTimeNanosUnsafe() - begun) / 1_000_000n)
+          const durationMs = took()
           const outcome = Exit.match(exit, { onFailure: outcomeOf, onSuccess: () => "ok" as const })
           events.publish({ _tag: "token_response", account, durationMs, outcome })
           if (Exit.isSuccess(exit)) {
-            events.publish({ _tag: "token_served", account, from: "broker", fingerprint: fingerprintOf(exit.value) })
+            events.publish({
+              _tag: "token_served",
+              account,
+              from: "broker",
+              fingerprint: fingerprintOf(exit.value.accessToken),
+            })
           }
         }),
       )

@@ -8,7 +8,8 @@ import type { FlowType } from "../domain/Session.ts"
 import type { PublicToken } from "../domain/Token.ts"
 import type { PortsTaken } from "../oauth/LoopbackListener.ts"
 import type { ProviderFailure, Reason } from "../oauth/ProviderFailure.ts"
-import { fingerprintOf, type Hub } from "./AuthEvents.ts"
+import { fingerprintOf } from "../system/Sha256.ts"
+import { type Hub, stopwatch } from "./AuthEvents.ts"
 import type { WaitFailure } from "./LoginInProgress.ts"
 
 /** How an attempt can fail. */
@@ -51,8 +52,7 @@ export const begin = Effect.fnUntraced(function* (
   account: AccountKey,
   flow: FlowType,
 ) {
-  const begun = clock.monotonicTimeNanosUnsafe()
-  const took = () => Number((clock.monotonicTimeNanosUnsafe() - begun) / 1_000_000n)
+  const took = stopwatch(clock)
   let isOver = false
   let expiresAt = Option.none<DateTime.Utc>()
 
@@ -71,7 +71,7 @@ export const begin = Effect.fnUntraced(function* (
         Effect.sync(() => {
           if (isOver) return
           isOver = true
-          const fingerprint = fingerprintOf(token)
+          const fingerprint = fingerprintOf(token.accessToken)
           events.publish({ _tag: "login_completed", account, flow, durationMs: took(), fingerprint })
         }),
       onFailure: (cause) =>

@@ -2,9 +2,9 @@
  * One provider, out of what is known of it and what the configuration says: the configuration wins, field by field.
  */
 import { Option, Predicate, Result, Schema, SchemaIssue } from "effect"
-import type { Dialect } from "../oauth/Dialect.ts"
-import type { ProviderDefinition } from "../oauth/Provider.ts"
-import { ProviderRecord } from "../oauth/ProviderRecord.ts"
+import type { Dialect } from "./Dialect.ts"
+import type { ProviderDefinition } from "./Provider.ts"
+import { ProviderRecord } from "./ProviderRecord.ts"
 
 /** A record, and the functions that go with it. */
 export interface Resolved {
@@ -43,7 +43,10 @@ const merge = (known: { readonly [name: string]: unknown }, said: { readonly [na
 
 /** Says what is expected, never what is there: that may be a secret in the wrong place. */
 const format = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) => (issue._tag === "UnexpectedKey" ? "there is no such field" : SchemaIssue.defaultLeafHook(issue)),
+  leafHook: (issue) => {
+    if (issue._tag === "UnexpectedKey") return "there is no such field"
+    return issue._tag === "MissingKey" ? "it is missing" : SchemaIssue.defaultLeafHook(issue)
+  },
 })
 
 /** What does not fit a schema, and where. */
@@ -57,28 +60,43 @@ const originOf = (url: string | undefined): string | undefined =>
 
 /**
  * What is known, for a login at this server. If the configuration moves it to another one, nothing goes to the old one any
- * more: neither a person nor a token. What is known of third servers stays.
+ * more: neither a person nor a token. Of third servers there stay those that are shown none of its secrets: the page for
+ * people, and the hosts of the API.
  */
 const at = (known: Known, said: { readonly [name: string]: unknown }): Known => {
   const { api, endpoints, ...rest } = known
   const here = originOf(endpoints?.token)
   if (endpoints === undefined || here === undefined) return known
-  const own = Predicate.isObject(said["endpoints"]) ? Reflect.get(said["endpoints"], "token") : undefined
+  const { endpoints: own, issuer } = said
+  const token = Predicate.isObject(own) ? Reflect.get(own, "token") : undefined
+  const isAnother = (url: unknown) => typeof url !== "string" || originOf(url) !== here
   const isElsewhere =
-    typeof own === "string" ? originOf(own) !== here : "issuer" in said && said["endpoints"] === undefined
+    typeof token === "string" ? isAnother(token) : "issuer" in said && (own === undefined || isAnother(issuer))
   if (!isElsewhere) return known
-  const others = Object.fromEntries(Object.entries(endpoints).filter(([, url]) => originOf(url) !== here))
+  const page = endpoints.authorization
   const { baseUrl, ...use } = api ?? {}
   const apiThere = { ...use, ...(baseUrl !== undefined && originOf(baseUrl) !== here && { baseUrl }) }
   return {
     ...rest,
     ...(api !== undefined && { api: apiThere }),
-    ...(typeof own === "string" && { endpoints: { ...others, token: own } }),
+    ...(typeof token === "string" && {
+      endpoints: { token, ...(page !== undefined && isAnother(page) && { authorization: page }) },
+    }),
   }
 }
 
-/** What is said of a provider as a whole, before it is known whether that is a record; none if there is no such base. */
-export const whole = (
+/** Which definition a provider is built on; `said` is what the configuration has under its name, if anything. */
+export const definitionOf = (
+  name: string,
+  said: Schema.Json | undefined,
+  definitions: ReadonlyArray<ProviderDefinition>,
+): Option.Option<ProviderDefinition> => {
+  const base = Predicate.isObject(said) && "extends" in said ? said["extends"] : name
+  return Option.fromUndefinedOr(definitions.find((known) => known.name === base))
+}
+
+/** What is known and what the configuration says, before it is known whether that is a record; none if there is no such base. */
+export const combine = (
   name: string,
   { extends: base = name, ...own }: { readonly [name: string]: unknown },
   definitions: ReadonlyArray<ProviderDefinition>,
@@ -99,9 +117,9 @@ export const resolve = (
 ): Resolution => {
   const configured = decodeObject(said ?? {})
   if (Option.isNone(configured)) return { _tag: "Malformed", mistakes: ["it is no object"] }
-  const combined = whole(name, configured.value, definitions)
+  const combined = combine(name, configured.value, definitions)
   if (Option.isNone(combined)) {
-    return { _tag: "Malformed", mistakes: ["extends: there is nothing of this name to build on"] }
+    return { _tag: "Malformed", mistakes: ["extends: nothing that is built in, and no plugin, has this name"] }
   }
   const { base, record: fields } = combined.value
   if (base === undefined && said === undefined) return { _tag: "Unknown" }
@@ -114,7 +132,8 @@ export const resolve = (
   }
   const missing = required.filter((field) => !(field in fields))
   const isWithoutAddress = !("issuer" in fields) && !("endpoints" in fields)
-  if (base === undefined || (missing.length === 0 && !isWithoutAddress)) {
+  // Whoever has said something sees what is wrong with it: a field that is missing may be there, spelled wrong.
+  if (said !== undefined || (missing.length === 0 && !isWithoutAddress)) {
     return { _tag: "Malformed", mistakes: mistakesIn(record.failure) }
   }
   return { _tag: "Incomplete", missing: isWithoutAddress ? [...missing, "issuer"] : missing }

@@ -10,7 +10,7 @@ import * as Account from "../domain/AccountKey.ts"
 import type { Granter } from "../domain/AccountRecord.ts"
 import { FlowInitiationFailed, type ProviderNotConfigured } from "../domain/Errors.ts"
 import type { Peer } from "../domain/Peer.ts"
-import { printable } from "../domain/RemoteText.ts"
+import { oneLine, printable } from "../domain/RemoteText.ts"
 import type { FlowType } from "../domain/Session.ts"
 import * as ClientRegistration from "../oauth/ClientRegistration.ts"
 import type { Guard } from "../oauth/Guard.ts"
@@ -19,11 +19,11 @@ import { granterOf, type Provider } from "../oauth/Provider.ts"
 import { ProviderFetch } from "../oauth/ProviderFetch.ts"
 import type { ErrorRule, ProviderRecord } from "../oauth/ProviderRecord.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
-import * as ClientsFile from "./ClientsFile.ts"
 import { CurrentPeer } from "./CurrentPeer.ts"
-import * as FileReading from "./FileReading.ts"
+import * as FileReading from "../system/FileReading.ts"
 import { Providers } from "./Providers.ts"
 import * as ProvidersFile from "./ProvidersFile.ts"
+import * as RegistrationsFile from "./RegistrationsFile.ts"
 
 /** Whoever asks over a socket gives up after 30 s. */
 const patience = Duration.seconds(25)
@@ -37,6 +37,9 @@ const mostForSandboxes = 4
 /** The person who runs the host types into its own program, or into one that connects to its own socket. */
 const isHostsOwn = (peer: Peer): boolean => peer._tag === "InProcess" || peer.grant === "host"
 
+/** What one client may be for. A server that asks for other scopes each time must not have it grow without end. */
+const mostScopes = 256
+
 const keyOf = (name: string, { clientId, server }: Granter): string => [name, server, clientId].join("\n")
 
 export const layerNoDeps = Layer.effect(
@@ -44,15 +47,15 @@ export const layerNoDeps = Layer.effect(
   Effect.gen(function* () {
     const configured = yield* Providers
     const { configFile } = yield* BrokerConfig
-    const clients = yield* ClientsFile.make
+    const clients = yield* RegistrationsFile.make
     const files = yield* FileReading.make
     const fetch = yield* ProviderFetch
     const forSandboxes = yield* Semaphore.make(mostForSandboxes)
 
     /** What was found for logins in progress, by who is to give the token. */
-    const prepared = new Map<string, ClientsFile.Found>()
+    const prepared = new Map<string, RegistrationsFile.Found>()
 
-    const providerOf = ({ client, isTyped, name, record }: ClientsFile.Found): Provider => ({
+    const providerOf = ({ client, isTyped, name, record }: RegistrationsFile.Found): Provider => ({
       ...record,
       name,
       secret: Option.fromUndefinedOr(client.clientSecret),
@@ -70,7 +73,7 @@ export const layerNoDeps = Layer.effect(
 
     let lastConfig: FileReading.FileReading<unknown> | undefined
     /** What was found, of those that this configuration says nothing of. */
-    const glanced = new Map<string, FileReading.FileReading<Option.Option<ClientsFile.Found>>>()
+    const glanced = new Map<string, FileReading.FileReading<Option.Option<RegistrationsFile.Found>>>()
 
     /** As `configured.record`, else as it was found; and remembers it for a glance. */
     const recordAs = Effect.fnUntraced(function* (name: string) {
@@ -103,7 +106,7 @@ export const layerNoDeps = Layer.effect(
       const now = yield* DateTime.now
       if (Option.exists(known, (client) => ClientRegistration.isGoodFor(client, server.scopes, now))) return known
       const before = Option.match(known, { onNone: () => [], onSome: ({ scopes }) => scopes })
-      const scopes = [...new Set([...server.scopes, ...before])]
+      const scopes = [...new Set([...server.scopes, ...before])].slice(0, mostScopes)
       const client = yield* ClientRegistration.register(fetch, name, { ...server, scopes }, guard)
       // Before it is used: what is registered and not written down is of no use to anybody, and no harm.
       yield* clients.setClient(server.issuer, name, client)
@@ -114,7 +117,7 @@ export const layerNoDeps = Layer.effect(
       const guard = guardOf(name, isTyped)
       const server = yield* ProtectedResource.discover(fetch, name, guard)
       const client = Option.getOrThrow(yield* clientFor(name, server, guard))
-      return { name, isTyped, client, record: recordOf(name, server, client) } satisfies ClientsFile.Found
+      return { name, isTyped, client, record: recordOf(name, server, client) } satisfies RegistrationsFile.Found
     })
 
     const prepare = Effect.fn("Providers.prepare")(function* (name: string) {
@@ -137,7 +140,8 @@ export const layerNoDeps = Layer.effect(
           Effect.fail(FlowInitiationFailed.make({ detail: message })),
         ),
       )
-      const [oldest] = prepared.keys()
+      // Whatever sandboxes begin, the logins of the host's own person come to their end.
+      const [oldest] = [...prepared].find(([, { isTyped }]) => !isTyped) ?? [...prepared.keys()]
       if (prepared.size >= mostPrepared && oldest !== undefined) prepared.delete(oldest)
       prepared.set(keyOf(name, granterOf(found.record)), found)
       return providerOf(found)
@@ -199,14 +203,33 @@ const refusedClients: ReadonlyArray<ErrorRule> = [400, 401].flatMap((status) =>
 const flowsOf = (hasDeviceCode: boolean): readonly [FlowType, ...Array<FlowType>] =>
   hasDeviceCode ? ["browser_redirect", "device_code", "pkce_redirect"] : ["browser_redirect", "pkce_redirect"]
 
+/** A host as a person can judge it: whose it is its end says. */
+const hostOf = (url: string): string => {
+  const { host } = new URL(url)
+  return host.length <= 100 ? host : `…${host.slice(-100)}`
+}
+
+/** What a person should know of a login: all the hosts that have a part in it, and what is asked for there. */
+const noticeOf = (name: string, { issuer, metadata, scopes }: ProtectedResource.NamedServer): string => {
+  const { authorization_endpoint, device_authorization_endpoint, token_endpoint } = metadata
+  const urls = [authorization_endpoint, token_endpoint, device_authorization_endpoint ?? issuer]
+  const others = [...new Set(urls.map(hostOf))].filter((host) => host !== hostOf(issuer))
+  const at = [hostOf(issuer), ...(others.length > 0 ? [`(and at ${others.join(", ")})`] : [])].join(" ")
+  // What is left out is counted, so that nothing hides at the end.
+  const shown = scopes.filter((_, index) => scopes.slice(0, index + 1).join(" ").length <= 400)
+  const more = scopes.length > shown.length ? [`and ${scopes.length - shown.length} more`] : []
+  const asks = scopes.length === 0 ? "no particular scope" : [...shown, ...more].join(" ")
+  return oneLine(`${hostOf(name)} has its logins at ${at}, and asks there for: ${asks}`)
+}
+
 const recordOf = (
   name: string,
-  { issuer, metadata, resource, scopes }: ProtectedResource.NamedServer,
+  server: ProtectedResource.NamedServer,
   client: ClientRegistration.Client,
 ): ProviderRecord => {
+  const { issuer, metadata, resource, scopes } = server
   const device = metadata.device_authorization_endpoint
   const revocation = metadata.revocation_endpoint
-  const asks = scopes.length === 0 ? "no particular scope" : scopes.join(" ")
   return {
     issuer,
     endpoints: {
@@ -225,6 +248,6 @@ const recordOf = (
     resource,
     api: { baseUrl: name },
     errors: refusedClients,
-    notice: printable(`${new URL(name).host} has its logins at ${new URL(issuer).host}, and asks there for: ${asks}`),
+    notice: noticeOf(name, server),
   }
 }

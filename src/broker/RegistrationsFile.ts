@@ -10,9 +10,9 @@ import { ProviderName } from "../domain/AccountKey.ts"
 import { StoreCorrupt } from "../domain/Errors.ts"
 import { Client, redirectUris } from "../oauth/ClientRegistration.ts"
 import { ProviderRecord } from "../oauth/ProviderRecord.ts"
-import * as AccountFileName from "./AccountFileName.ts"
+import * as FileName from "../system/FileName.ts"
+import * as PrivateFile from "../system/PrivateFile.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
-import * as PrivateFile from "./PrivateFile.ts"
 
 const ClientFile = Schema.Struct({
   version: Schema.Literal(1),
@@ -46,7 +46,7 @@ export const make = Effect.gen(function* () {
   const resources = paths.join(clientsDirectory, "resources")
 
   const fileOf = (folder: string, name: string) =>
-    AccountFileName.encode(name).pipe(
+    FileName.encode(name).pipe(
       Effect.map((file) => paths.join(folder, file + extension)),
       Effect.provideService(Digest.Digest, digest),
     )
@@ -55,14 +55,7 @@ export const make = Effect.gen(function* () {
     const json = Schema.fromJsonString(schema)
     const decode = Schema.decodeUnknownEffect(json)
     const encode = Schema.encodeEffect(json)
-    const read = Effect.fnUntraced(function* (path: string) {
-      const content = yield* files.read(path)
-      if (Option.isNone(content)) return Option.none()
-      return yield* decode(content.value).pipe(
-        Effect.asSome,
-        Effect.mapError(() => StoreCorrupt.make({ path })),
-      )
-    })
+    const read = (path: string) => files.readAs(path, decode, StoreCorrupt.make({ path }))
     const get = Effect.fnUntraced(function* (key: string) {
       const path = yield* fileOf(folder, key)
       const found = yield* read(path)
@@ -76,7 +69,7 @@ export const make = Effect.gen(function* () {
         yield* get(key)
         const path = yield* fileOf(folder, key)
         yield* files.write(path, yield* Effect.orDie(encode(content)))
-        yield* Effect.catch(files.removeLeftovers(path), (error) => Effect.logDebug(error.message))
+        yield* files.removeLeftovers(path)
       }),
       remove: (key: string) => Effect.flatMap(fileOf(folder, key), files.remove),
       all: files.list(folder, "File").pipe(

@@ -2,8 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as fc from "fast-check"
 import * as ConfigFile from "../../src/broker/ConfigFile.ts"
-import { resolve } from "../../src/broker/ProviderResolution.ts"
 import type { ProviderDefinition } from "../../src/oauth/Provider.ts"
+import { resolve } from "../../src/oauth/ProviderResolution.ts"
+import { builtIn } from "../../src/providers/BuiltIn.ts"
 
 const hub: ProviderDefinition = {
   name: "hub",
@@ -65,6 +66,17 @@ describe("a provider's record", () => {
     assert.strictEqual(at({ endpoints: { authorization: "https://x.example/a" } }).endpoints?.revocation, revocation)
   })
 
+  it("shows no third server what is granted by one that the configuration has put in the place of the known one", () => {
+    const token = "https://ghe.example/token"
+    const moved = resolve("work", { extends: "copilot", endpoints: { token } }, builtIn)
+    assert(moved._tag === "Resolved")
+    assert.deepStrictEqual(moved.resolved.record.endpoints, { token })
+    // To say where the issuer is, and not where its tokens are, leaves no endpoint to send anything to.
+    const issuer = "https://moved.example"
+    const endpoints = { authorization: "https://moved.example/authorize" }
+    assert.strictEqual(resolve("whole", { issuer, endpoints }, [whole])._tag, "Malformed")
+  })
+
   it("may build on another of a different name", () => {
     const { dialect, record } = resolved("work", { extends: "hub", clientId: "mine" })
     assert.deepStrictEqual(record.scopes, ["read"])
@@ -77,7 +89,7 @@ describe("a provider's record", () => {
       "that builds on nothing",
       "work",
       { extends: "nowhere", clientId: "x" },
-      { _tag: "Malformed", mistakes: ["extends: there is nothing of this name to build on"] },
+      { _tag: "Malformed", mistakes: ["extends: nothing that is built in, and no plugin, has this name"] },
     ],
     ["that is no object", "work", "text", { _tag: "Malformed", mistakes: ["it is no object"] }],
     [
@@ -87,7 +99,7 @@ describe("a provider's record", () => {
       {
         _tag: "Malformed",
         mistakes: [
-          "clientSecret: Expected object",
+          'clientSecret: expected where the secret is, {"env": NAME} or {"file": PATH}, never the secret itself',
           'flows.0: Expected "pkce_redirect" | "device_code" | "browser_redirect"',
         ],
       },
@@ -97,6 +109,12 @@ describe("a provider's record", () => {
       "whole",
       { clientID: "x" },
       { _tag: "Malformed", mistakes: ["clientID: there is no such field"] },
+    ],
+    [
+      "with a field that is spelled wrong, and so is missing",
+      "work",
+      { extends: "hub", client_id: "x" },
+      { _tag: "Malformed", mistakes: ["client_id: there is no such field", "clientId: it is missing"] },
     ],
     [
       "of its own that lacks something",
