@@ -5,7 +5,7 @@ import { Context, Effect, type Option } from "effect"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import type { AccountRecord } from "../domain/AccountRecord.ts"
 
-export class Adopted extends Context.Reference<{
+export const Adopted = Context.Reference<{
   /** The tool is to know what a refresh brought. Called once the record is saved, by whoever saved it. */
   readonly saved: (account: AccountKey, record: AccountRecord) => Effect.Effect<void>
   /** Why the refresh token must not be sent, if the tool may have used it itself: a sentence. */
@@ -18,4 +18,4 @@ export class Adopted extends Context.Reference<{
     spentBy: () => Effect.succeedNone,
     forgotten: () => Effect.void,
   }),
-}) {}
+})

@@ -203,7 +203,7 @@ export class Refresher extends Context.Service<
           if (kept._tag === "LoggedOut") return yield* TokenNotFound.make({ account })
           if (kept._tag === "LoggedIn") return yield* new Superseded({ token: kept.record.token })
           if (refreshed.accessToken === undefined && !isFresh(kept.record.token, at)) {
-            return yield* Failed.forGood("no_access_token", RefreshFailed.make({ account, detail: noAccessToken }))
+            return yield* new WithoutAccessToken({ record: kept.record })
           }
           return kept.record.token
         }).pipe(Effect.uninterruptible)
@@ -224,8 +224,18 @@ export class Refresher extends Context.Service<
         }
         const spent = yield* adopted.spentBy(account, record)
         if (Option.isSome(spent)) return yield* RefreshFailed.make({ account, detail: spent.value })
-        return yield* attempt(account, provider, record, token.refreshToken).pipe(
-          Effect.retry({ schedule: quickRetries, while: (failure) => failure._tag === "Failed" && failure.again }),
+        const attempts = (start: Record, refreshToken: Redacted.Redacted) =>
+          Effect.retry(attempt(account, provider, start, refreshToken), {
+            schedule: quickRetries,
+            while: (failure) => failure._tag === "Failed" && failure.again,
+          })
+        const without = Failed.forGood("no_access_token", RefreshFailed.make({ account, detail: noAccessToken }))
+        return yield* attempts(record, token.refreshToken).pipe(
+          // What is new may do at once what the old one could not.
+          Effect.catchTag("WithoutAccessToken", ({ record: { token }, record }) =>
+            token.refreshToken === undefined ? Effect.fail(without) : attempts(record, token.refreshToken),
+          ),
+          Effect.catchTag("WithoutAccessToken", () => Effect.fail(without)),
           RefreshEvents.told(events, clock, account),
           Effect.catchTags({
             Failed: ({ error }) => Effect.fail(error),
@@ -288,6 +298,9 @@ class Failed extends Data.TaggedError("Failed")<{
     return new Failed({ reason, error, wait: Duration.zero, again: false })
   }
 }
+
+/** The refresh brought a new refresh token, which is kept, and no access token that is valid. */
+class WithoutAccessToken extends Data.TaggedError("WithoutAccessToken")<{ readonly record: Record }> {}
 
 /** Somebody has logged in anew meanwhile. */
 class Superseded extends Data.TaggedError("Superseded")<{ readonly token: StoredToken }> {}

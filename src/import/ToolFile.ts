@@ -2,7 +2,7 @@
  * The file of another tool: read byte for byte, and replaced as carefully as one of ours. Mode and owner stay, and where the
  * path is a symbolic link, the file that it leads to is replaced.
  */
-import { Data, Duration, Effect, FileSystem, Option, Path, Result } from "effect"
+import { Data, Effect, FileSystem, Option, Path, Result } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { Hex } from "effect/encoding"
 import { oneLine } from "../domain/RemoteText.ts"
@@ -71,11 +71,11 @@ export const make = Effect.gen(function* () {
 
   /** Removes what processes that were killed over it have left, which holds tokens; not what somebody writes now. */
   const removeLeftovers = Effect.fnUntraced(
-    function* (target: string, atLeast = WholeWrite.longestWrite) {
+    function* <E>(target: string, remove: (path: string) => Effect.Effect<void, E>) {
       const folder = paths.dirname(target)
       const names = yield* fs.readDirectory(folder)
       const isLeft = (name: string) => name.startsWith(`.${paths.basename(target)}.`) && name.endsWith(leftover)
-      for (const name of names.filter(isLeft)) yield* removeLeftover(paths.join(folder, name), atLeast)
+      for (const name of names.filter(isLeft)) yield* remove(paths.join(folder, name))
     },
     (effect) => Effect.ignore(effect),
   )
@@ -89,7 +89,7 @@ export const make = Effect.gen(function* () {
      */
     tidy: (path: string) =>
       fs.realPath(path).pipe(
-        Effect.flatMap((target) => removeLeftovers(target, Duration.millis(-1))),
+        Effect.flatMap((target) => removeLeftovers(target, (left) => fs.remove(left, { force: true }))),
         Effect.ignore,
       ),
 
@@ -98,7 +98,7 @@ export const make = Effect.gen(function* () {
       function* (path: string, was: Option.Option<string>, text: string) {
         const target = Option.isNone(was) ? path : yield* fs.realPath(path)
         const folder = paths.dirname(target)
-        yield* removeLeftovers(target)
+        yield* removeLeftovers(target, removeLeftover)
         const temporary = paths.join(
           folder,
           `.${paths.basename(target)}.${Hex.encode(yield* random.randomBytes(8))}${leftover}`,

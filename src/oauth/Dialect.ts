@@ -14,8 +14,10 @@ export interface VendorRequest {
   readonly url: string
   readonly headers: { readonly [name: string]: string }
   readonly encoding: BodyEncoding
-  /** The body, or of a GET nothing: it has none. */
+  /** The body. A GET has none: of these nothing is sent, but `answer` sees them. */
   readonly parameters: { readonly [name: string]: string }
+  /** Of one that `answer` asks for: the answer, as ours, if none comes. What was granted before it is not lost then. */
+  readonly otherwise?: VendorAnswer
 }
 
 /** An answer whose body is a JSON object, or empty. Names of headers are in lower case. */

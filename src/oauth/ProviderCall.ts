@@ -3,7 +3,7 @@
  */
 import { DateTime, Effect, Option, Redacted, Schedule } from "effect"
 import * as oauth from "oauth4webapi"
-import { type Dialect, standard, type VendorRequest } from "./Dialect.ts"
+import { type Dialect, standard, type VendorAnswer, type VendorRequest } from "./Dialect.ts"
 import { codeIn, type DeviceWord, meaningOf } from "./ErrorMeaning.ts"
 import type { Provider } from "./Provider.ts"
 import { ProviderFailure, type Reason } from "./ProviderFailure.ts"
@@ -66,14 +66,17 @@ export const make = (fetch: ProviderFetch["Service"], provider: Provider) => {
   const exchange = Effect.fnUntraced(function* (first: VendorRequest) {
     let request = first
     for (let sent = 1; sent <= mostRequests; sent++) {
-      const answer = yield* sent === 1
-        ? fetchOnce(request)
-        : Effect.retry(fetchWell(request), { schedule: again, while: isPassing })
-      const understood = yield* ask(() => dialect.answer?.(answer, request, provider) ?? answer)
+      const answering =
+        sent === 1 ? fetchOnce(request) : Effect.retry(fetchWell(request), { schedule: again, while: isPassing })
+      const understanding = Effect.flatMap(answering, (answer) =>
+        ask(() => dialect.answer?.(answer, request, provider) ?? answer),
+      )
+      const understood: VendorAnswer | VendorRequest = yield* orOtherwise(request, understanding)
       if (!("url" in understood)) return { answer: understood, call: request.call }
       request = understood
     }
-    return yield* misconfigured("its dialect asks for too many requests")
+    const answer = yield* orOtherwise(request, Effect.fail(misconfigured("its dialect asks for too many requests")))
+    return { answer, call: request.call }
   })
 
   return Effect.fnUntraced(function* (
@@ -111,6 +114,9 @@ export const failureOf = (provider: Provider, means: DeviceWord | Reason): Provi
 const isOfClient = (status: number, code: Option.Option<string>): boolean =>
   (status === 400 || status === 401) &&
   Option.exists(code, (code) => code === "invalid_client" || code === "unauthorized_client")
+
+const orOtherwise = <A>({ otherwise }: VendorRequest, answer: Effect.Effect<A, ProviderFailure>) =>
+  otherwise === undefined ? answer : Effect.orElseSucceed(answer, () => otherwise)
 
 const isPassing = ({ reason }: ProviderFailure): boolean => reason._tag === "Transient"
 

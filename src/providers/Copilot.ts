@@ -2,13 +2,17 @@
  * GitHub Copilot: a login at GitHub, whose token is traded for the one of Copilot again and again. GitHub's is our refresh
  * token, the trade is our refresh, and nothing rotates.
  *
+ * Some GitHub tokens expire after 8 hours, and come with a refresh token of GitHub's that is good once (apache/maka#3390).
+ * Then our refresh token is both, with a space between: once the trade is refused, the GitHub token is refreshed, and the
+ * new one traded.
+ *
  * The trade, what it answers and how it refuses are in microsoft/vscode-copilot-chat `src/platform/authentication/`
  * (`node/copilotTokenManager.ts`, `common/copilotToken.ts`); the login, with that client and without pretending to be an
  * editor, in zed-industries/zed `crates/copilot_chat/src/copilot_oauth.rs`; the API's address out of the token in
  * earendil-works/pi `packages/ai/src/utils/oauth/github-copilot.ts`.
  *
- * On trust: that a 404 means an app that is not entitled (copilot-gpt4-service#293); that the GitHub token does not expire,
- * as it does for some apps (apache/maka#3390); that the API takes an `Editor-Version` that it does not know. It refuses
+ * On trust: that a 404 means an app that is not entitled (copilot-gpt4-service#293); that GitHub says
+ * 401 of a token that has expired, and refreshes it without a secret; that the API takes an `Editor-Version` that it does not know. It refuses
  * requests without one (alvinunreal/tmuxai#144), and without an integration id it knows.
  *
  * GitHub Enterprise: `"extends": "copilot"` with its own `endpoints` and `api`.
@@ -20,10 +24,12 @@ import { objectIn, textIn } from "../oauth/JsonObject.ts"
 import type { ProviderRecord } from "../oauth/ProviderRecord.ts"
 import { version } from "../version.ts"
 
-const scheme = "token "
-
-/** The trade of a GitHub token for a Copilot token, if the record says where. */
-const trade = (githubToken: string, { endpoints }: ProviderRecord): VendorRequest | undefined =>
+/** The trade of a login's GitHub token for a Copilot token, if the record says where; `asked` is what it is traded for. */
+const trade = (
+  login: string,
+  { endpoints }: ProviderRecord,
+  asked: VendorRequest["parameters"] = {},
+): VendorRequest | undefined =>
   endpoints?.secondExchange === undefined
     ? undefined
     : {
@@ -32,12 +38,43 @@ const trade = (githubToken: string, { endpoints }: ProviderRecord): VendorReques
         url: endpoints.secondExchange,
         headers: {
           accept: "application/json",
-          authorization: `${scheme}${githubToken}`,
+          authorization: `token ${login.split(" ")[0]}`,
           "x-github-api-version": "2025-04-01",
         },
         encoding: "form",
-        parameters: {},
+        parameters: { ...asked, refresh_token: login },
       }
+
+/** The login in an answer of GitHub's token endpoint, if there is one. */
+const loginIn = ({ access_token, refresh_token }: VendorAnswer["body"]) => {
+  const githubToken = textIn(access_token)
+  const renewal = textIn(refresh_token)
+  return githubToken === undefined || renewal === undefined ? githubToken : `${githubToken} ${renewal}`
+}
+
+/** What refreshes the GitHub token that was refused, if it can be: neither one that is new, nor one that came alone. */
+const renewal = ({ parameters }: VendorRequest, { endpoints }: ProviderRecord): VendorRequest | undefined => {
+  const [, refreshToken] = parameters["refresh_token"]?.split(" ") ?? []
+  return parameters["grant_type"] !== "refresh_token" || refreshToken === undefined || endpoints?.token === undefined
+    ? undefined
+    : {
+        call: "refresh",
+        method: "POST",
+        url: endpoints.token,
+        headers: { accept: "application/json" },
+        encoding: "form",
+        parameters: { ...parameters, refresh_token: refreshToken },
+      }
+}
+
+/** The refresh token that was sent is spent: what came instead is kept, whatever becomes of the trade. */
+const renewed = (answer: VendorAnswer, record: ProviderRecord): VendorAnswer | VendorRequest => {
+  const login = loginIn(answer.body)
+  const next = login === undefined ? undefined : trade(login, record)
+  return login === undefined || next === undefined
+    ? refused(answer)
+    : { ...next, otherwise: { status: 200, headers: {}, body: { refresh_token: login } } }
+}
 
 /** The token names a proxy, beside which is the API: `tid=…;proxy-ep=proxy.individual.githubcopilot.com;…`. */
 const apiIn = (token: string) => {
@@ -45,7 +82,7 @@ const apiIn = (token: string) => {
   return host === undefined ? undefined : `https://${host.replace(/^proxy\./, "api.")}`
 }
 
-const traded = (answer: VendorAnswer, token: string, { headers }: VendorRequest): VendorAnswer => {
+const traded = (answer: VendorAnswer, token: string, { parameters }: VendorRequest): VendorAnswer => {
   const { endpoints, refresh_in, sku } = answer.body
   const api = textIn(objectIn(endpoints)["api"]) ?? apiIn(token)
   return {
@@ -53,7 +90,7 @@ const traded = (answer: VendorAnswer, token: string, { headers }: VendorRequest)
     body: {
       access_token: token,
       token_type: "bearer",
-      refresh_token: (headers["authorization"] ?? "").slice(scheme.length),
+      refresh_token: parameters["refresh_token"] ?? null,
       refresh_in,
       ...(api !== undefined && { api_base_url: api }),
       ...(typeof sku === "string" && { sku }),
@@ -84,18 +121,20 @@ const refused = (answer: VendorAnswer): VendorAnswer => {
 
 const dialect: Dialect = {
   request: (request, record) => {
-    const githubToken = request.parameters["refresh_token"]
-    if (request.call !== "refresh" || githubToken === undefined) return request
-    return trade(githubToken, record) ?? request
+    const login = request.parameters["refresh_token"]
+    if (request.call !== "refresh" || login === undefined) return request
+    return trade(login, record, request.parameters) ?? request
   },
   answer: (answer, to, record) => {
     if (to.call === "poll") {
-      const githubToken = textIn(answer.body["access_token"])
-      return (githubToken === undefined ? undefined : trade(githubToken, record)) ?? answer
+      const login = loginIn(answer.body)
+      return (login === undefined ? undefined : trade(login, record)) ?? answer
     }
     if (to.call !== "refresh") return answer
+    if (to.method === "POST") return renewed(answer, record)
     const token = textIn(answer.body["token"])
-    return token !== undefined && answer.status === 200 ? traded(answer, token, to) : refused(answer)
+    if (token !== undefined && answer.status === 200) return traded(answer, token, to)
+    return to.otherwise ?? (answer.status === 401 ? renewal(to, record) : undefined) ?? refused(answer)
   },
 }
 
@@ -114,6 +153,7 @@ export const copilot: ProviderDefinition = {
     publicFields: ["api_base_url", "sku"],
     headers: { accept: "application/json" },
     errors: [
+      { calls: ["refresh"], code: "bad_refresh_token", means: "relogin" },
       { calls: ["refresh"], status: 401, means: "relogin" },
       { calls: ["refresh"], status: 403, code: "rate_limited", means: "rate_limited" },
       { calls: ["refresh"], status: 403, means: "refused" },

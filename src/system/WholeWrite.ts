@@ -4,7 +4,7 @@
 import { Clock, Duration, Effect, type FileSystem, Option } from "effect"
 
 /** Nobody takes longer to write a file as small as ours. */
-export const longestWrite = Duration.minutes(1)
+const longestWrite = Duration.minutes(1)
 
 export const stepsOf = (fs: FileSystem.FileSystem) => ({
   /** Writes a file that must not be there yet; it is 0600 from birth, and on the disk when this is done. */
@@ -20,11 +20,11 @@ export const stepsOf = (fs: FileSystem.FileSystem) => ({
     yield* handle.sync
   }, Effect.scoped),
 
-  /** Removes what a writer has left, unless it is younger than `atLeast`: then it may be writing still. */
-  removeLeftover: Effect.fnUntraced(function* (path: string, atLeast: Duration.Duration = longestWrite) {
+  /** Removes what a writer has left, unless it may be writing still. */
+  removeLeftover: Effect.fnUntraced(function* (path: string) {
     const now = yield* Clock.currentTimeMillis
     const { mtime } = yield* fs.stat(path)
-    const isOld = Option.exists(mtime, (written) => now - written.getTime() > Duration.toMillis(atLeast))
+    const isOld = Option.exists(mtime, (written) => now - written.getTime() > Duration.toMillis(longestWrite))
     if (isOld) yield* fs.remove(path, { force: true })
   }),
 })

@@ -245,3 +245,50 @@ describe("a refresh that failed", () => {
     }).pipe(Effect.provide(logs.layer))
   })
 })
+
+describe("a refresh that brings a new refresh token and no access token", () => {
+  const bare = Effect.succeed({ refreshToken: Redacted.make("bare") })
+  const used = (provider: { readonly redemptions: ReadonlyArray<{ readonly refreshToken: string }> }) =>
+    provider.redemptions.map(({ refreshToken }) => refreshToken)
+
+  it.effect("is tried again at once, with the new one", () =>
+    Effect.gen(function* () {
+      const { access, provider, record } = yield* setUp()
+      provider.answers(github, bare)
+      assert.strictEqual(yield* access(github), "access-2")
+      assert.deepStrictEqual(provider.times(), [0, 0])
+      assert.deepStrictEqual(used(provider), ["old", "bare"])
+      assert.deepStrictEqual((yield* record).token.refreshToken, Redacted.make("refresh-2"))
+    }),
+  )
+
+  it.effect("is tried again as patiently as any", () =>
+    Effect.gen(function* () {
+      const { access, provider } = yield* setUp()
+      provider.answers(github, bare, fails(Reason.Transient({ what: "server-error" })))
+      const asking = yield* Effect.forkChild(access(github))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(asking), "access-3")
+      assert.deepStrictEqual(used(provider), ["old", "bare", "bare"])
+    }),
+  )
+
+  it.effect("is tried once more only, and what it brought is kept", () =>
+    Effect.gen(function* () {
+      const { access, provider, record } = yield* setUp()
+      provider.answers(github, bare, Effect.succeed({ refreshToken: Redacted.make("barer") }))
+      assert.strictEqual(yield* tagOf(access(github)), "RefreshFailed")
+      assert.deepStrictEqual(used(provider), ["old", "bare"])
+      assert.deepStrictEqual((yield* record).token.refreshToken, Redacted.make("barer"))
+    }),
+  )
+
+  it.effect("is not tried again while the old access token is good", () =>
+    Effect.gen(function* () {
+      const { access, provider } = yield* setUp({ token: { expiresAt: seconds(60) } })
+      provider.answers(github, bare)
+      assert.strictEqual(yield* access(github), "old")
+      assert.deepStrictEqual(used(provider), ["old"])
+    }),
+  )
+})

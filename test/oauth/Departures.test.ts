@@ -404,6 +404,25 @@ describe("a dialect", () => {
   }
 })
 
+describe("a dialect that has what must not be lost", () => {
+  const otherwise = { status: 200, headers: {}, body: { refresh_token: "kept" } }
+  const cases: ReadonlyArray<readonly [string, NonNullable<Dialect["answer"]>]> = [
+    ["cannot be sent", (_, to) => ({ ...to, url: "http://evil.example/", otherwise })],
+    ["is not understood", (_, to) => (to.otherwise === undefined ? { ...to, otherwise } : JSON.parse("secret"))],
+    ["asks without end", (_, to) => ({ ...to, otherwise })],
+  ]
+  for (const [what, answer] of cases) {
+    it.effect(`keeps it if its further request ${what}`, () =>
+      Effect.gen(function* () {
+        const { client } = yield* clientAnswering(token)
+        const refreshed = yield* refresh(client, providerOf({}, { answer }))
+        assert.strictEqual(Redacted.value(refreshed.refreshToken ?? Redacted.make("")), "kept")
+        assert.isUndefined(refreshed.accessToken)
+      }).pipe(Effect.scoped),
+    )
+  }
+})
+
 describe("a revocation", () => {
   it.effect("names the token and its kind, and takes any success for an answer", () =>
     Effect.gen(function* () {

@@ -1,26 +1,44 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Option, Redacted } from "effect"
+import { DateTime, Effect, Fiber, Option, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { Broker } from "../../src/broker/Broker.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
-import { byDevice, configured, layer, pass, pathsOf, refusedRefresh } from "../support/emulators/Configured.ts"
+import {
+  byDevice,
+  configured,
+  layer,
+  pass,
+  passUntil,
+  pathsOf,
+  refusedRefresh,
+} from "../support/emulators/Configured.ts"
 import * as Copilot from "../support/emulators/Copilot.ts"
 import type { Emulator, Reply } from "../support/emulators/Emulator.ts"
 import { tagOf } from "../support/tagOf.ts"
 
 const account = Account.make("copilot")
 
+interface Surroundings {
+  /** What of the record is said anew. */
+  readonly said?: object
+  /** What lies between us and GitHub. */
+  readonly around?: (fetch: typeof globalThis.fetch) => typeof globalThis.fetch
+}
+
 const at = <A, E>(
   work: (emulator: Emulator) => Effect.Effect<A, E, Broker>,
-  { said = {}, ...options }: Partial<Copilot.Options> & { readonly said?: object } = {},
+  { around = (fetch) => fetch, said = {}, ...options }: Partial<Copilot.Options> & Surroundings = {},
 ) =>
   Effect.gen(function* () {
     const emulator = yield* Copilot.copilot({ now: () => 0, ...options })
     const endpoints = { ...emulator.endpoints, secondExchange: `${emulator.origin}${Copilot.path}` }
     const provider = configured("copilot", { endpoints, ...said })
-    return yield* Effect.provide(work(emulator), layer(provider, emulator.fetch))
+    return yield* Effect.provide(work(emulator), layer(provider, around(emulator.fetch)))
   })
 
 const trades = (emulator: Emulator) => emulator.requests.filter(({ path }) => path === Copilot.path)
+
+const renewals = (emulator: Emulator) => emulator.requests.filter(({ form }) => form?.["refresh_token"] !== undefined)
 
 const pending: Reply = { status: 200, body: { error: "authorization_pending" } }
 
@@ -107,7 +125,7 @@ describe("Copilot", () => {
   it.effect("ends a login of somebody who may not use Copilot, and says why", () =>
     at((emulator) =>
       Effect.gen(function* () {
-        const granted = { status: 200, body: { access_token: "ghu_example", token_type: "bearer", scope: "" } }
+        const granted = { status: 200, body: { access_token: "ghu_example", refresh_token: "ghr_example" } }
         const refusals = [
           [Copilot.notEntitled("not_signed_up"), "refused the request (not_signed_up)"],
           [Copilot.otherApp, "refused the request"],
@@ -118,6 +136,7 @@ describe("Copilot", () => {
           assert.strictEqual(error._tag, "PollFailed")
           assert.include(error.message, words)
         }
+        assert.lengthOf(renewals(emulator), 0)
       }),
     ),
   )
@@ -179,6 +198,116 @@ describe("Copilot", () => {
       ),
     )
   }
+
+  describe("with a GitHub token that expires", () => {
+    const login = Effect.fnUntraced(function* (emulator: Emulator) {
+      yield* byDevice(account, emulator.grant)
+      yield* TestClock.adjust("8 hours")
+      emulator.end("access-2-secret")
+    })
+    const tokenOf = Effect.fnUntraced(function* () {
+      const asking = yield* Effect.forkChild(Effect.exit(Effect.flatMap(Broker, (broker) => broker.getToken(account))))
+      yield* passUntil(() => asking.pollUnsafe() !== undefined)
+      return Redacted.value((yield* yield* Fiber.join(asking)).accessToken)
+    })
+
+    it.effect("refreshes that first, and the next one with what came", () =>
+      at(
+        (emulator) =>
+          Effect.gen(function* () {
+            yield* login(emulator)
+            assert.match(yield* tokenOf(), /^tid=trade-2;/)
+            yield* TestClock.adjust("1 hour")
+            assert.match(yield* tokenOf(), /^tid=trade-3;/)
+            assert.lengthOf(renewals(emulator), 1)
+            yield* TestClock.adjust("1 hour")
+            emulator.end("access-3-secret")
+            assert.match(yield* tokenOf(), /^tid=trade-4;/)
+            const [first, second] = renewals(emulator)
+            assert.deepStrictEqual(first?.form, {
+              client_id: Copilot.clientId,
+              grant_type: "refresh_token",
+              refresh_token: "refresh-2-secret",
+            })
+            assert.strictEqual(first?.headers.get("accept"), "application/json")
+            assert.strictEqual(second?.form?.["refresh_token"], "refresh-3-secret")
+            for (const { form, headers, query } of trades(emulator)) {
+              assert.match(headers.get("authorization") ?? "", /^token access-\d-secret$/)
+              assert.deepStrictEqual([form, query.size], [undefined, 0])
+            }
+          }),
+        { expiring: true },
+      ),
+    )
+
+    it.effect("asks for a new login when GitHub refuses that", () =>
+      at(
+        (emulator) =>
+          Effect.gen(function* () {
+            yield* login(emulator)
+            emulator.end("refresh-2-secret")
+            assert.strictEqual((yield* refusedRefresh(account))._tag, "ReauthRequired")
+            assert.lengthOf(trades(emulator), 2)
+          }),
+        { expiring: true },
+      ),
+    )
+
+    /** Trades whose answer does not come, counted from the first. */
+    const losing = (lost: (trade: number) => boolean) => {
+      let count = 0
+      const around: Surroundings["around"] = (fetch) => (input, init) => {
+        const isTrade = new URL(input instanceof Request ? input.url : input).pathname === Copilot.path
+        return isTrade && lost(++count) ? Promise.reject(new TypeError("fetch failed")) : fetch(input, init)
+      }
+      return { around, expiring: true }
+    }
+
+    it.effect("trades what was refreshed once more, when the trade after it was lost", () =>
+      at(
+        (emulator) =>
+          Effect.gen(function* () {
+            yield* login(emulator)
+            assert.match(yield* tokenOf(), /^tid=trade-2;/)
+            assert.lengthOf(renewals(emulator), 1)
+          }),
+        // The third to fifth are all that is tried of it.
+        losing((trade) => trade >= 3 && trade <= 5),
+      ),
+    )
+
+    it.effect("keeps what was refreshed, however long no trade comes through", () => {
+      let isDown = true
+      return at(
+        (emulator) =>
+          Effect.gen(function* () {
+            yield* login(emulator)
+            assert.strictEqual((yield* refusedRefresh(account))._tag, "RefreshFailed")
+            assert.strictEqual((yield* refusedRefresh(account))._tag, "RefreshFailed")
+            isDown = false
+            yield* TestClock.adjust("1 hour")
+            assert.match(yield* tokenOf(), /^tid=trade-2;/)
+            assert.lengthOf(renewals(emulator), 1)
+          }),
+        losing((trade) => trade >= 3 && isDown),
+      )
+    })
+
+    it.effect("tells why Copilot refuses what was refreshed", () =>
+      at(
+        (emulator) =>
+          Effect.gen(function* () {
+            yield* login(emulator)
+            const renewed = { access_token: "ghu_new", refresh_token: "ghr_new", expires_in: "28800" }
+            const refused = Copilot.notEntitled("subscription_ended")
+            emulator.says({ status: 401, body: {} }, { status: 200, body: renewed }, refused, refused)
+            assert.include((yield* refusedRefresh(account)).message, "subscription_ended")
+            assert.strictEqual(trades(emulator).at(-1)?.headers.get("authorization"), "token ghu_new")
+          }),
+        { expiring: true },
+      ),
+    )
+  })
 
   it("does not pretend to be an editor", () => {
     const { api, headers } = configured("copilot", {})

@@ -48,6 +48,10 @@ export const pass = (seconds: number) =>
     Effect.repeat({ times: seconds - 1 }),
   )
 
+/** Lets time pass until something has come to its end, however long what takes real time takes on a busy machine. */
+export const passUntil = (isOver: () => boolean) =>
+  Effect.andThen(TestClock.adjust("500 millis"), settle).pipe(Effect.repeat({ until: isOver }))
+
 /** A `fetch` that notes in which second it was called for a path. */
 export const noting = (fetch: typeof globalThis.fetch, path: string) =>
   Effect.map(Clock.clockWith(Effect.succeed), (clock) => {

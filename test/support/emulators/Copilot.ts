@@ -11,6 +11,8 @@ export const path = "/copilot_internal/v2/token"
 export interface Options {
   readonly now: () => number
   readonly interval?: number
+  /** Whether GitHub's tokens expire, and are refreshed. */
+  readonly expiring?: boolean
   /** Whether the answer says where the API is; the token does in any case. */
   readonly endpoints?: boolean
 }
@@ -41,10 +43,10 @@ export const tooMany = message(403, "API rate limit exceeded for user ID 1. If y
 export const tooManySaid = (headers: Reply["headers"]) =>
   message(403, "You have exceeded a secondary rate limit.", headers)
 
-export const copilot = ({ endpoints = true, interval = 5, now }: Options) =>
+export const copilot = ({ endpoints = true, expiring = false, interval = 5, now }: Options) =>
   start((books, origin) => {
     let count = 0
-    const at = GitHub.login(books, origin, { clientId, interval, scope: "read:user" })
+    const at = GitHub.login(books, origin, { clientId, expiring, interval, scope: "read:user" })
     return {
       ...at,
       answers: {
