@@ -255,9 +255,11 @@ describe("whoever holds a grant", () => {
         ]
         note(label, guesses.length)
         const begun = performance.now()
+        let answered = 0
         const flood = Promise.all(
           guesses.map(async (guess) => {
             const { greeting, peer } = await connect(grant.address, guess)
+            answered++
             await within("the end", peer.ended)
             return { greeting, time: performance.now() - begun }
           }),
@@ -265,7 +267,8 @@ describe("whoever holds a grant", () => {
         assert.strictEqual(codeOf(yield* ask("get_token", mine)), "ok")
         const second = yield* hold(grant)
         assert.strictEqual(codeOf(second.greeting), "ok")
-        assert.isBelow(performance.now() - begun, 1000)
+        // On a slow machine too, nobody else has to wait for as long as a guess.
+        assert.strictEqual(answered, 0)
         const tries = yield* Effect.promise(() => flood)
         for (const { greeting, time } of tries) {
           assert.deepStrictEqual(greeting, tries[0]?.greeting)
