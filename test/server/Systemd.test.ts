@@ -3,7 +3,7 @@
  */
 import { existsSync, lstatSync, mkdirSync, readdirSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { ConfigProvider, Effect, Option } from "effect"
 import * as Systemd from "../../src/server/Systemd.ts"
 import * as Logs from "../support/Logs.ts"
 import * as Activation from "../support/Activation.ts"
@@ -100,7 +100,12 @@ describe.skipIf(!Activation.isPossible)("a server under systemd (skipped without
       yield* Effect.addFinalizer(() => Effect.sync(() => variables.forEach((name) => delete process.env[name])))
       for (const address of [`${yield* TemporaryHome.make}/nobody`, "vsock:2:1234", `/${"x".repeat(108)}`]) {
         for (const name of variables) process.env[name] = name === "NOTIFY_SOCKET" ? address : "1"
-        const { inherited, notify } = yield* Systemd.take
+        // What is in the environment is looked at once in the life of a process, which here is that of many tests.
+        const { inherited, notify } = yield* Effect.provideService(
+          Systemd.take,
+          ConfigProvider.ConfigProvider,
+          ConfigProvider.fromEnv(),
+        )
         assert.deepStrictEqual(inherited, Option.none())
         for (const name of variables) assert.isUndefined(process.env[name])
         const { layer, lines } = Logs.make()
