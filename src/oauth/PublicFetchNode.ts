@@ -121,6 +121,8 @@ export const make = (resolve: Resolve = lookup, isAllowed: (address: string) => 
         return reject(failed(response.failure))
       })
       request.on("error", (error) => reject(failed(error)))
+      // A connection that is switched to another protocol, which nobody asked for, ends without an error.
+      request.on("close", () => reject(failed(new Error("no answer"))))
       request.end(body)
       return promise
     })
