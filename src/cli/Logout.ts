@@ -29,4 +29,7 @@ export const logout = Command.make(
         : `Logged out of ${name}: it is forgotten here. ${atProvider[revocation]}`,
     )
   }),
-).pipe(Command.withDescription("Forget a login"), Command.withExamples([{ command: "tokenkeep logout example:work" }]))
+).pipe(
+  Command.withDescription("Have the provider revoke a login, and forget it"),
+  Command.withExamples([{ command: "tokenkeep logout example:work" }]),
+)
