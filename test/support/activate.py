@@ -7,6 +7,7 @@ are none, or one for another process.
 
 import ctypes
 import os
+import select
 import signal
 import socket
 import sys
@@ -37,24 +38,20 @@ name = os.path.join(folder, "notify") if how == "other" else "@tokenkeep-notify-
 notifications.bind(name.replace("@", "\0"))
 
 
-def hear(*_):
-    print("notified: " + notifications.recv(4096).decode(), flush=True)
-
-
-def finish(*_):
-    notifications.setblocking(False)
-    try:
-        while True:
-            hear()
-    except BlockingIOError:
-        os._exit(0)
+def hear():
+    # The end of the service waits until all that it said has been heard: a handler could come between hearing and saying.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    while True:
+        is_over = signal.SIGTERM in signal.sigpending()
+        while select.select([notifications], [], [], 0 if is_over else 0.02)[0]:
+            print("notified: " + notifications.recv(4096).decode(), flush=True)
+        if is_over:
+            os._exit(0)
 
 
 if os.fork() == 0:
-    signal.signal(signal.SIGTERM, finish)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    while True:
-        hear()
+    hear()
 
 notifications.close()
 environment = dict(os.environ, NOTIFY_SOCKET=name)
