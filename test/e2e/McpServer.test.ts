@@ -53,12 +53,16 @@ const useAt = (address: string, token: Redacted.Redacted) =>
     fetch(address, { headers: { authorization: `Bearer ${Redacted.value(token)}` } }).then((answer) => answer.status),
   )
 
+/** An MCP server and where its logins are, a home of ours, and the account there. */
+const setUp = Effect.gen(function* () {
+  const { login: server, mcp } = yield* servers()
+  return { account: Account.make(mcp.address), home: yield* TemporaryHome.make, mcp, server }
+})
+
 describe("an MCP server", () => {
   it.live("is logged in at by its address alone, and its tokens are for it, also when they are refreshed", () =>
     Effect.gen(function* () {
-      const { login: server, mcp } = yield* servers()
-      const home = yield* TemporaryHome.make
-      const account = Account.make(mcp.address)
+      const { account, home, mcp, server } = yield* setUp
       yield* Effect.gen(function* () {
         const broker = yield* Broker
         const providers = yield* Providers
@@ -104,9 +108,7 @@ describe("an MCP server", () => {
 
   it.live("that forgets the client wants a new login, which registers anew", () =>
     Effect.gen(function* () {
-      const { login: server, mcp } = yield* servers()
-      const home = yield* TemporaryHome.make
-      const account = Account.make(mcp.address)
+      const { account, home, mcp, server } = yield* setUp
       yield* Effect.gen(function* () {
         const broker = yield* Broker
         yield* logIn(account)
@@ -128,9 +130,7 @@ describe("an MCP server", () => {
 
   it.live("has a client that is written down before it is used, and another if it was not", () =>
     Effect.gen(function* () {
-      const { login: server, mcp } = yield* servers()
-      const home = yield* TemporaryHome.make
-      const account = Account.make(mcp.address)
+      const { account, home, server } = yield* setUp
       yield* Effect.gen(function* () {
         const broker = yield* Broker
         yield* broker.initiate(account)
@@ -147,9 +147,7 @@ describe("an MCP server", () => {
 
   it.live("that is damaged in our files is reported and left alone", () =>
     Effect.gen(function* () {
-      const { login: server, mcp } = yield* servers()
-      const home = yield* TemporaryHome.make
-      const account = Account.make(mcp.address)
+      const { account, home, server } = yield* setUp
       yield* Effect.gen(function* () {
         const broker = yield* Broker
         yield* broker.initiate(account)
