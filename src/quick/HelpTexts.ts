@@ -1,0 +1,26 @@
+/**
+ * What is said of the program, its version and its help: as it was said when the program was built, if it was. A plugin has
+ * commands of its own, so where there may be one it is not known here.
+ */
+import { readFileSync } from "node:fs"
+import * as Configuration from "./Configuration.ts"
+import { isObject } from "./Json.ts"
+import { type Environment, placesIn } from "./Places.ts"
+
+/** Beside the program that was built: for each kind of stdout, what is said for which arguments. */
+export const fileName = "help.json"
+
+const isHelp = (argument: string | undefined) => argument !== undefined && /^(?:-h|--help|-v|--version)$/.test(argument)
+
+/** What is said for these arguments; undefined if that is not known. Throws likewise. */
+export const find = (args: ReadonlyArray<string>, env: Environment, isTerminal: boolean): string | undefined => {
+  if (args.length > 3 || !isHelp(args.at(-1))) return undefined
+  const places = placesIn(env)
+  if (places === undefined || !Configuration.isWithoutPlugins(Configuration.read(places.configFile))) return undefined
+  const texts: unknown = JSON.parse(readFileSync(new URL(fileName, import.meta.url), "utf8"))
+  const isColored = isTerminal && !env["NO_COLOR"]
+  const known = isObject(texts) ? texts[isColored ? "colored" : "plain"] : undefined
+  const name = args.join(" ")
+  const said = isObject(known) && Object.hasOwn(known, name) ? known[name] : undefined
+  return typeof said === "string" ? said : undefined
+}
