@@ -10,7 +10,19 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const src = join(root, "src")
 
 /** From low to high: a folder imports from itself and from what stands before it. */
-const layers = ["domain", "helpers", "system", "oauth", "providers", "broker", "import", "server", "client", "testing", "cli"]
+const layers = [
+  "domain",
+  "helpers",
+  "system",
+  "oauth",
+  "providers",
+  "broker",
+  "import",
+  "server",
+  "client",
+  "testing",
+  "cli",
+]
 /** These sit on top of all folders. */
 const top = new Set(["http.ts", "index.ts", "main.ts"])
 
@@ -63,6 +75,7 @@ describe("src", () => {
       "cli/Events.ts",
       "cli/PluginLoading.ts",
       "cli/ProcessHygiene.ts",
+      "cli/Screen.ts",
       "cli/Serve.ts",
       "cli/Services.ts",
       "client/BrokerClientEnv.ts",
