@@ -5,14 +5,16 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
-import { CliOutput, Command } from "effect/cli"
+import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { LoginsLost } from "./broker/Accounts.ts"
 import * as Commands from "./cli/Commands.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
-import * as FailureWords from "./cli/FailureWords.ts"
+import * as Failures from "./cli/Failures.ts"
+import * as GlobalFlags from "./cli/GlobalFlags.ts"
 import * as PluginCommands from "./cli/PluginCommands.ts"
 import * as PluginLoading from "./cli/PluginLoading.ts"
+import * as Screen from "./cli/Screen.ts"
 import * as Services from "./cli/Services.ts"
 import { ProviderDefinitions } from "./providers/ProviderDefinitions.ts"
 import { version } from "./version.ts"
@@ -29,27 +31,31 @@ const tokenkeep = Effect.gen(function* () {
   const root = Command.make("tokenkeep").pipe(
     Command.withDescription("Keeps OAuth refresh tokens on the host and hands out only what a sandbox needs"),
     Command.withSubcommands([...own, ...PluginCommands.mount(plugins)]),
+    Command.withGlobalFlags(GlobalFlags.all),
   )
   return yield* Command.run(root, { version }).pipe(
     Effect.provideService(ProviderDefinitions, ProviderDefinitions.withBuiltIn(plugins)),
   )
 })
 
-/** On stdout there is only what was asked for: a help that was not is said on stderr. */
+const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
+
+/** What goes wrong is said once, at the end. */
 const presenter: CliOutput.Presenter = {
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Console.error(
-          `${CliOutput.defaultFormatter({ colors: false }).formatErrors(event.errors).trim()}\n\nSee: ${event.commandPath.join(" ")} --help`,
-        )
-      : CliOutput.defaultPresenter.present(event),
+  present: (event) => (event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)),
 }
 
-/** Says on stderr what went wrong, and returns the exit code for it. */
-const report = (error: ExitCode.Failure) =>
-  ("errors" in error ? Effect.void : Console.error(`tokenkeep: ${FailureWords.of(error)}`)).pipe(
-    Effect.as(ExitCode.of(error)),
-  )
+/** As typed, since what was typed may be what is wrong. What follows `--` is for another program. */
+const isForProgram = process.argv.slice(2, [...process.argv, "--"].indexOf("--")).includes("--json")
+
+/** Says what went wrong, and returns the exit code for it. On stdout there is only what was asked for. */
+const report = (error: ExitCode.Failure) => {
+  const said = isForProgram
+    ? Console.log(JSON.stringify(Failures.toJson(error)))
+    : Console.error(`tokenkeep: ${Failures.inWords(error)}`)
+  const isHelp = "errors" in error && error.errors.length === 0
+  return Effect.as(isHelp ? Effect.void : said, ExitCode.of(error))
+}
 
 /** A defect is ours, and its insides are not for the terminal. That a login is lost has been said where it happened. */
 const reportDefect = (defect: unknown) =>
@@ -79,6 +85,8 @@ tokenkeep.pipe(
     Layer.mergeAll(
       NodeServices.layer,
       Layer.succeed(CliOutput.Presenter, presenter),
+      Layer.succeed(CliConfig.CliConfig, { builtIns }),
+      Screen.layerFramework.pipe(Layer.provide(NodeServices.layer)),
       Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
     ),
   ),

@@ -75,6 +75,7 @@ describe("src", () => {
       "cli/Events.ts",
       "cli/PluginLoading.ts",
       "cli/ProcessHygiene.ts",
+      "cli/Screen.ts",
       "cli/Serve.ts",
       "cli/Services.ts",
       "client/BrokerClientEnv.ts",

@@ -25,7 +25,7 @@ import { LoopbackListener, type PortsTaken } from "../oauth/LoopbackListener.ts"
 import { OAuthClient } from "../oauth/OAuthClient.ts"
 import * as PkceRedirect from "../oauth/PkceRedirect.ts"
 import type { Provider } from "../oauth/Provider.ts"
-import type { ProviderFailure } from "../oauth/ProviderFailure.ts"
+import { type ProviderFailure, remedyFor } from "../oauth/ProviderFailure.ts"
 import { fingerprintOf } from "../system/Sha256.ts"
 import { AccountLock } from "./AccountLock.ts"
 import { Adopted } from "./Adopted.ts"
@@ -224,9 +224,12 @@ export const layerNoDeps = Layer.effect(
             )
             .pipe(
               Effect.tap(({ begun, session }) => Effect.sync(() => begun.attempt.livesUntil(session.expiresAt))),
-              Effect.catchTag(["ProviderFailure", "PortsTaken"], ({ message }) =>
-                Effect.fail(FlowInitiationFailed.make({ detail: message })),
-              ),
+              Effect.catchTags({
+                PortsTaken: ({ message }) =>
+                  Effect.fail(FlowInitiationFailed.make({ detail: message, remedy: "change" })),
+                ProviderFailure: ({ message, reason }) =>
+                  Effect.fail(FlowInitiationFailed.make({ detail: message, remedy: remedyFor(reason) })),
+              }),
             )
         // A port may be taken, or an endpoint closed to this client; what the asker has chosen stays chosen.
         const [first, ...others] =
@@ -234,11 +237,11 @@ export const layerNoDeps = Layer.effect(
         const { begun, session } = yield* others.reduce(
           (begin, next) =>
             Effect.catchTag(begin, "FlowInitiationFailed", (failed) =>
-              Effect.catchTag(beginBy(next), "FlowInitiationFailed", ({ detail }) =>
+              Effect.catchTag(beginBy(next), "FlowInitiationFailed", ({ detail, ...rest }) =>
                 Effect.fail(
                   detail === failed.detail
                     ? failed
-                    : FlowInitiationFailed.make({ detail: `${failed.detail} ${detail}` }),
+                    : FlowInitiationFailed.make({ ...rest, detail: `${failed.detail} ${detail}` }),
                 ),
               ),
             ),
@@ -278,6 +281,7 @@ export const layerNoDeps = Layer.effect(
                       failure.reason._tag === "ReloginNeeded"
                         ? "The provider did not accept the code: it was wrong, used before, or too old. Begin a new login."
                         : `${failure.message} Nothing was stored; begin a new login.`,
+                    remedy: remedyFor(failure.reason),
                   }),
                 ),
             }),
@@ -305,8 +309,13 @@ export const layerNoDeps = Layer.effect(
             GrantExpired: () => Effect.fail(SessionExpired.make({ sessionId })),
             CallbackRejected: ({ message }) =>
               Effect.fail(PollFailed.make({ detail: `${message} Begin a new login.` })),
-            ProviderFailure: ({ message }) =>
-              Effect.fail(PollFailed.make({ detail: `${message} Nothing was stored; begin a new login.` })),
+            ProviderFailure: ({ message, reason }) =>
+              Effect.fail(
+                PollFailed.make({
+                  detail: `${message} Nothing was stored; begin a new login.`,
+                  remedy: remedyFor(reason),
+                }),
+              ),
           }),
         )
         yield* sessions.complete(sessionId)

@@ -6,7 +6,7 @@ import { Duration, Option } from "effect"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import type { Outcome } from "../domain/AccountRecord.ts"
 import { ReauthRequired, RefreshFailed, RefreshRateLimited } from "../domain/Errors.ts"
-import type { ProviderFailure, Reason } from "../oauth/ProviderFailure.ts"
+import { type ProviderFailure, type Reason, remedyFor } from "../oauth/ProviderFailure.ts"
 
 /** What is written down of a failure that was an answer. */
 export const outcomes = {
@@ -46,5 +46,5 @@ export const errorFor = (account: AccountKey, failure: ProviderFailure, isLost: 
   const then = isLost
     ? "If it acted on the request, its answer is lost and a new login will be needed; try again later."
     : "The login is kept; try again later."
-  return RefreshFailed.make({ account, detail: `${failure.message} ${then}` })
+  return RefreshFailed.make({ account, detail: `${failure.message} ${then}`, remedy: remedyFor(reason) })
 }

@@ -109,6 +109,7 @@ export class Refresher extends Context.Service<
             return yield* RefreshFailed.make({
               account,
               detail: `The last refresh ${AccountRecord.outcomeInWords[verdict.outcome]}. The login is kept; it is tried again no sooner than in ${Math.ceil(Duration.toSeconds(verdict.wait))} s.`,
+              remedy: verdict.outcome === "transient" || verdict.outcome === "lost" ? "wait" : "change",
             })
           case "Refused":
             return yield* ReauthRequired.make({ account })
@@ -183,7 +184,7 @@ export class Refresher extends Context.Service<
         if (!AccountRecord.isGranter(before, grant.granter)) {
           return yield* Failed.forGood(
             "another_granter",
-            RefreshFailed.make({ account, detail: anotherGranter(account) }),
+            RefreshFailed.make({ account, detail: anotherGranter(account), remedy: "change" }),
           )
         }
         return yield* Effect.gen(function* () {
@@ -220,7 +221,7 @@ export class Refresher extends Context.Service<
         if (token.refreshToken === undefined) return yield* RefreshNotAvailable.make({ account })
         // A refresh token is shown to nobody but who gave it (RFC 9700 section 4.3, RFC 6749 section 10.4).
         if (!AccountRecord.isGranter(record, granterOf(provider))) {
-          return yield* RefreshFailed.make({ account, detail: anotherGranter(account) })
+          return yield* RefreshFailed.make({ account, detail: anotherGranter(account), remedy: "change" })
         }
         const spent = yield* adopted.spentBy(account, record)
         if (Option.isSome(spent)) return yield* RefreshFailed.make({ account, detail: spent.value })

@@ -2,10 +2,11 @@
  * `approve`: shows what grants have been asked for and do not allow, and answers.
  */
 import { Console, DateTime, Effect, Option } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { Argument, Command } from "effect/cli"
 import { type Decision, inWords, type Question } from "../domain/Question.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { Grants } from "../server/Grants.ts"
+import { Json } from "./GlobalFlags.ts"
 import * as HostGrants from "./HostGrants.ts"
 import * as TimeLeft from "./TimeLeft.ts"
 import { UsageError } from "./UsageError.ts"
@@ -25,12 +26,11 @@ export const approve = Command.make(
       ),
       Argument.optional,
     ),
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Show the questions as JSON"), Flag.withDefault(false)),
     hostSocket: HostGrants.hostSocket,
   },
-  Effect.fn("approve")(function* ({ decision, hostSocket, id, json }) {
+  Effect.fn("approve")(function* ({ decision, hostSocket, id }) {
     const work = Effect.gen(function* () {
-      if (Option.isNone(id)) return yield* show(json)
+      if (Option.isNone(id)) return yield* show
       if (Option.isSome(decision)) return yield* answer(id.value, decision.value)
       return yield* new UsageError({
         detail: `Say what to answer: tokenkeep approve ${printable(id.value)} ${decisions.join("|")}`,
@@ -57,10 +57,10 @@ export const wordsFor: { readonly [decision in Decision]: string } = {
   no: "refused, and not asked again until tokenkeep serve ends",
 }
 
-const show = Effect.fnUntraced(function* (json: boolean) {
+const show = Effect.gen(function* () {
   const grants = yield* Grants
   const questions = yield* grants.questions
-  if (json) return yield* Console.log(JSON.stringify({ version: 1, questions: questions.map(shown) }))
+  if (yield* Json) return yield* Console.log(JSON.stringify({ version: 1, questions: questions.map(shown) }))
   if (questions.length === 0) return yield* Console.error("Nobody waits for an answer.")
   const now = yield* DateTime.now
   for (const question of questions) {

@@ -9,6 +9,7 @@ import { fingerprint, fingerprintLength } from "../domain/Fingerprint.ts"
 import { printable } from "../domain/RemoteText.ts"
 import * as AuditFile from "../server/AuditFile.ts"
 import { sha256 } from "../system/Sha256.ts"
+import { Json } from "./GlobalFlags.ts"
 import { Lifetime } from "./Lifetime.ts"
 import { UsageError } from "./UsageError.ts"
 
@@ -57,9 +58,9 @@ const show = Command.make(
     ),
     grant: Flag.String("grant").pipe(Flag.withDescription("Only requests of peers with this grant"), Flag.optional),
     account: Flag.String("account").pipe(Flag.withDescription("Only requests for this account"), Flag.optional),
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Print the lines as they are"), Flag.withDefault(false)),
   },
-  Effect.fn("audit.show")(function* ({ account, grant, json, since }) {
+  Effect.fn("audit.show")(function* ({ account, grant, since }) {
+    const json = yield* Json
     const from = Option.isSome(since) ? yield* instantOf(since.value) : ""
     const { parts, read } = yield* log
     if (!json && parts.length > 0) yield* Console.log(row(titles))

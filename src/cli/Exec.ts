@@ -21,7 +21,7 @@ import * as Ownership from "../system/Ownership.ts"
 import { ProcessId } from "../system/ProcessId.ts"
 import * as CapabilityFile from "./CapabilityFile.ts"
 import * as ChildProcess from "./ChildProcess.ts"
-import * as FailureWords from "./FailureWords.ts"
+import * as Failures from "./Failures.ts"
 import * as GrantTerms from "./GrantTerms.ts"
 import { HostAndPort } from "./HostAndPort.ts"
 import * as ProcessHygiene from "./ProcessHygiene.ts"
@@ -183,7 +183,7 @@ export const exec = Command.make(
       Effect.mapError((error) =>
         error._tag === "NotStarted"
           ? error
-          : new ChildProcess.NotStarted({ exitCode: 125, detail: FailureWords.of(error) }),
+          : new ChildProcess.NotStarted({ exitCode: 125, detail: Failures.inWords(error) }),
       ),
     ),
 ).pipe(

@@ -8,6 +8,7 @@ import { GrantNotFound } from "../domain/Errors.ts"
 import { type Terms, Uses } from "../domain/Grant.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { type Granted, type GrantEntry, Grants } from "../server/Grants.ts"
+import { Json } from "./GlobalFlags.ts"
 import { list } from "./GrantList.ts"
 import * as GrantTerms from "./GrantTerms.ts"
 import * as HostGrants from "./HostGrants.ts"
@@ -35,11 +36,10 @@ const add = Command.make(
       Flag.withDescription("Keep it when tokenkeep serve is started anew; without it, it ends with the server"),
       Flag.withDefault(false),
     ),
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false)),
     hostSocket,
   },
   Effect.fn("grant.add")(
-    function* ({ capability, json, keep, label, tcp, ...said }) {
+    function* ({ capability, keep, label, tcp, ...said }) {
       if (said.allow.length + said.allowKey.length === 0) {
         return yield* new UsageError({ detail: "Say what to grant, with --allow or --allow-key." })
       }
@@ -58,7 +58,7 @@ const add = Command.make(
         hasCapability: capability,
         isKept: keep,
       })
-      yield* json ? Console.log(JSON.stringify(inJson(granted))) : show(granted)
+      yield* (yield* Json) ? Console.log(JSON.stringify(inJson(granted))) : show(granted)
     },
     (effect, { hostSocket }) => Effect.provide(effect, HostGrants.layer(hostSocket)),
   ),

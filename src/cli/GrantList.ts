@@ -2,32 +2,26 @@
  * `grant list`: what was granted to whom, without any secret.
  */
 import { Console, DateTime, Effect } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Command } from "effect/cli"
 import { wishInWords } from "../domain/Question.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { type GrantEntry, Grants } from "../server/Grants.ts"
+import { Json } from "./GlobalFlags.ts"
 import * as HostGrants from "./HostGrants.ts"
 import * as Table from "./Table.ts"
 import * as TimeLeft from "./TimeLeft.ts"
 
-export const list = Command.make(
-  "list",
-  {
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false)),
-    hostSocket: HostGrants.hostSocket,
-  },
-  Effect.fn("grant.list")(
-    function* ({ json }) {
-      const grants = yield* Grants
-      const entries = yield* grants.list
-      if (json) return yield* Console.log(JSON.stringify({ version: 1, grants: entries.map(toJson) }))
-      if (entries.length === 0)
-        return yield* Console.error("Nothing is granted. Grant something with: tokenkeep grant add")
-      const now = yield* DateTime.now
-      yield* Console.log(Table.format([titles, ...entries.map((entry) => row(entry, now))]))
-    },
-    (effect, { hostSocket }) => Effect.provide(effect, HostGrants.layer(hostSocket)),
-  ),
+const show = Effect.gen(function* () {
+  const grants = yield* Grants
+  const entries = yield* grants.list
+  if (yield* Json) return yield* Console.log(JSON.stringify({ version: 1, grants: entries.map(toJson) }))
+  if (entries.length === 0) return yield* Console.error("Nothing is granted. Grant something with: tokenkeep grant add")
+  const now = yield* DateTime.now
+  yield* Console.log(Table.format([titles, ...entries.map((entry) => row(entry, now))]))
+})
+
+export const list = Command.make("list", { hostSocket: HostGrants.hostSocket }, ({ hostSocket }) =>
+  Effect.provide(show, HostGrants.layer(hostSocket)),
 ).pipe(Command.withDescription("Show what is granted"), Command.withExamples([{ command: "tokenkeep grant list" }]))
 
 /** As it is for programs. There is no capability: nobody knows it any more. */

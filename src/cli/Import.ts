@@ -11,6 +11,7 @@ import { type Found, type FoundLogin, Search, sharers } from "../import/Search.t
 import { ImportRefused, type Returned, Takeover } from "../import/Takeover.ts"
 import { toolCalled, tools } from "../import/Tools.ts"
 import { fingerprintOf } from "../system/Sha256.ts"
+import { Json } from "./GlobalFlags.ts"
 import { onHost } from "./OnHost.ts"
 import * as Services from "./Services.ts"
 import * as Table from "./Table.ts"
@@ -52,9 +53,8 @@ export const importing = Command.make(
       Flag.withDescription("Give a login that was adopted back to its tool, and forget it here"),
       Flag.withDefault(false),
     ),
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Show what was found as JSON"), Flag.withDefault(false)),
   },
-  Effect.fn("import")(function* ({ adopt, as, json, login, replace, take, undo }) {
+  Effect.fn("import")(function* ({ adopt, as, login, replace, take, undo }) {
     yield* onHost("Logins")
     if (adopt && take) return yield* new UsageError({ detail: "Either --adopt or --take, not both." })
     const takeover = yield* Takeover
@@ -64,7 +64,7 @@ export const importing = Command.make(
       if (adopt || take || replace || undo || Option.isSome(as)) {
         return yield* new UsageError({ detail: "Which login? See them with: tokenkeep import" })
       }
-      return yield* show(json)
+      return yield* show(yield* Json)
     }
     if (undo) return yield* giveBack(login.value)
     const way: Way | undefined = adopt ? "adopt" : take ? "take" : undefined

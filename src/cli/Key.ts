@@ -2,11 +2,12 @@
  * `key`: API keys. On the host they are set, listed, printed and removed; through a socket listed and printed.
  */
 import { Console, Effect, Option, Redacted, Schema, Stdio, Stream, Terminal } from "effect"
-import { Argument, Command, Flag, Prompt } from "effect/cli"
+import { Argument, Command, Prompt } from "effect/cli"
 import { ApiKeys } from "../broker/ApiKeys.ts"
 import { Broker } from "../broker/Broker.ts"
 import { ApiKey, ApiKeyName, longest } from "../domain/ApiKey.ts"
 import { printable } from "../domain/RemoteText.ts"
+import { Json } from "./GlobalFlags.ts"
 import { onHost } from "./OnHost.ts"
 import * as Services from "./Services.ts"
 import { UsageError } from "./UsageError.ts"
@@ -75,11 +76,11 @@ const set = Command.make(
 
 const list = Command.make(
   "list",
-  { json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false)) },
-  Effect.fn("key.list")(function* ({ json }) {
+  {},
+  Effect.fn("key.list")(function* () {
     const broker = yield* Broker
     const keys = (yield* broker.listApiKeys).toSorted()
-    if (json) return yield* Console.log(JSON.stringify({ version: 1, keys }))
+    if (yield* Json) return yield* Console.log(JSON.stringify({ version: 1, keys }))
     if (keys.length === 0)
       yield* Console.error("There is no API key. Set one, where the host runs, with: tokenkeep key set")
     yield* Effect.forEach(keys, (name) => Console.log(printable(name)), { discard: true })

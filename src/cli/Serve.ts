@@ -16,6 +16,7 @@ import * as Systemd from "../server/Systemd.ts"
 import { UnixServer } from "../server/UnixServer.ts"
 import * as Ownership from "../system/Ownership.ts"
 import * as AskPerson from "./AskPerson.ts"
+import { Json } from "./GlobalFlags.ts"
 import { HostAndPort } from "./HostAndPort.ts"
 import { UsageError } from "./UsageError.ts"
 
@@ -44,11 +45,11 @@ export const serve = Command.make(
       Flag.withDescription("Note each request in the audit log; required: serve nothing that cannot be noted"),
       Flag.withDefault("on"),
     ),
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Say where as JSON"), Flag.withDefault(false)),
   },
-  Effect.fn("serve")(function* ({ ask, audit, json, rateLimit, socket, tcp }) {
+  Effect.fn("serve")(function* ({ ask, audit, rateLimit, socket, tcp }) {
     const { socketPath } = yield* BrokerConfig
     const paths = yield* Path.Path
+    const json = yield* Json
     const systemd = yield* Systemd.take
     if (Option.isSome(systemd.inherited) && Option.isSome(socket)) {
       return yield* new UsageError({ detail: "systemd has opened the socket; start without --socket." })

@@ -2,19 +2,19 @@
  * `status`: the logins and how they are, without any secret.
  */
 import { Console, DateTime, Effect, Option } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Command } from "effect/cli"
 import { printable } from "../domain/RemoteText.ts"
 import type { TokenSnapshot } from "../domain/Token.ts"
+import { Json } from "./GlobalFlags.ts"
 import { LoginStatus, type AccountState } from "./LoginStatus.ts"
 import * as Table from "./Table.ts"
 import { inWords } from "./TimeLeft.ts"
 
 export const status = Command.make(
   "status",
-  {
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false)),
-  },
-  Effect.fn("status")(function* ({ json }) {
+  {},
+  Effect.fn("status")(function* () {
+    const json = yield* Json
     const accounts = yield* LoginStatus
     const found = yield* accounts.list
     const now = yield* DateTime.now

@@ -69,11 +69,17 @@ export class SlowDown extends Schema.TaggedError<SlowDown>()("SlowDown", {
   }
 }
 
+/** What may help: another try later, or only a change, of what is configured or asked for. Not known through a socket. */
+const Remedy = Schema.Literals(["wait", "change"])
+export type Remedy = typeof Remedy.Type
+const remedy = Schema.optionalKey(Remedy)
+
 // Flows
 
 /** The login could not be begun. */
 export class FlowInitiationFailed extends Schema.TaggedError<FlowInitiationFailed>()("FlowInitiationFailed", {
   detail: Schema.String,
+  remedy,
 }) {
   override get message(): string {
     return oneLine(this.detail)
@@ -81,14 +87,17 @@ export class FlowInitiationFailed extends Schema.TaggedError<FlowInitiationFaile
 }
 
 /** The authorization code could not be exchanged for a token. */
-export class ExchangeFailed extends Schema.TaggedError<ExchangeFailed>()("ExchangeFailed", { detail: Schema.String }) {
+export class ExchangeFailed extends Schema.TaggedError<ExchangeFailed>()("ExchangeFailed", {
+  detail: Schema.String,
+  remedy,
+}) {
   override get message(): string {
     return oneLine(this.detail)
   }
 }
 
 /** Waiting for the grant came to an end without one. */
-export class PollFailed extends Schema.TaggedError<PollFailed>()("PollFailed", { detail: Schema.String }) {
+export class PollFailed extends Schema.TaggedError<PollFailed>()("PollFailed", { detail: Schema.String, remedy }) {
   override get message(): string {
     return oneLine(this.detail)
   }
@@ -116,6 +125,7 @@ export class RefreshNotAvailable extends Schema.TaggedError<RefreshNotAvailable>
 export class RefreshFailed extends Schema.TaggedError<RefreshFailed>()("RefreshFailed", {
   account: AccountKey,
   detail: Schema.String,
+  remedy,
 }) {
   override get message(): string {
     return oneLine(this.detail)

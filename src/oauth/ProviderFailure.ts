@@ -6,6 +6,7 @@
  * error code that looks like one.
  */
 import { Data, Duration, Match, Option } from "effect"
+import type { Remedy } from "../domain/Errors.ts"
 import { showCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
 
@@ -68,6 +69,10 @@ export const isAnswerLost = (reason: Reason): boolean =>
   reason.what !== "unreachable" &&
   reason.what !== "not-public" &&
   reason.what !== "server-error"
+
+/** What may help against a failure of this class. */
+export const remedyFor = ({ _tag }: Reason): Remedy =>
+  _tag === "Transient" || _tag === "RateLimited" ? "wait" : "change"
 
 /** A provider did not do what it was asked to. */
 export class ProviderFailure extends Data.TaggedError("ProviderFailure")<{

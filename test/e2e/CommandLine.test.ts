@@ -193,7 +193,7 @@ describe("the command line", () => {
       assert.strictEqual((yield* Effect.promise(() => host.ended)).code, 0)
       assert.isFalse(existsSync(path))
       const orphan = yield* Program.run(["token", "demo"], sandbox)
-      assert.strictEqual(orphan.code, 1)
+      assert.strictEqual(orphan.code, 7)
       assert.include(orphan.stderr, "tokenkeep serve")
     }),
   )
@@ -304,7 +304,7 @@ describe("the command line", () => {
       const path = `${environment.TOKENKEEP_HOME}/accounts/demo/one.json`
       writeFileSync(path, '{"version":1,')
       const token = yield* Program.run(["token", "demo:one"], environment)
-      assert.strictEqual(token.code, 1)
+      assert.strictEqual(token.code, 6)
       assert.include(token.stderr, path)
       const status = yield* Program.run(["status", "--json"], environment)
       assert.containSubset(JSON.parse(status.stdout), {

@@ -192,8 +192,8 @@ describe.concurrent("tokenkeep grant", () => {
         { concurrency: 2 },
       )
       const expected = [
-        [1, `Nobody answers at ${home}/host.sock. Start the host with: tokenkeep serve`],
-        [1, "Nobody answers at /nowhere/host.sock. Start the host with: tokenkeep serve"],
+        [7, `Nobody answers at ${home}/host.sock. Start the host with: tokenkeep serve`],
+        [7, "Nobody answers at /nowhere/host.sock. Start the host with: tokenkeep serve"],
         [2, "Grants are kept on the host. Type this there, or without TOKENKEEP_SOCKET."],
         [2, "Say what to grant, with --allow or --allow-key."],
         [2, "Name the grants to end, or end them --all."],
