@@ -41,7 +41,7 @@ export const missing: { readonly [name: string]: ReadonlyArray<string> } = {
 
 const required = ["clientId", "scopes", "flows"]
 
-const flows = ["pkce_redirect", "device_code", "browser_redirect"]
+const flows = new Set(["pkce_redirect", "device_code", "browser_redirect"])
 
 const isUrl = (value: unknown): boolean =>
   typeof value === "string" &&
@@ -55,12 +55,12 @@ const isUrls = (value: unknown): boolean => Array.isArray(value) && value.every(
 const isSecret = (value: unknown): boolean =>
   isObject(value) && Object.keys(value).length === 1 && (isText(value["env"]) || isText(value["file"]))
 
-const endpoints = ["authorization", "token", "deviceAuthorization", "revocation"]
+const endpoints = new Set(["authorization", "token", "deviceAuthorization", "revocation"])
 
 const isEndpoints = (value: unknown): boolean =>
   isObject(value) &&
   isUrl(value["token"]) &&
-  Object.entries(value).every(([name, url]) => endpoints.includes(name) && isUrl(url))
+  Object.entries(value).every(([name, url]) => endpoints.has(name) && isUrl(url))
 
 const fields: { readonly [name: string]: (value: unknown) => boolean } = {
   issuer: isUrl,
@@ -69,7 +69,7 @@ const fields: { readonly [name: string]: (value: unknown) => boolean } = {
   clientSecret: isSecret,
   clientAuthentication: (value) => value === "basic" || value === "post",
   scopes: isTexts,
-  flows: (value) => isTexts(value) && value.length > 0 && value.every((flow) => flows.includes(flow)),
+  flows: (value) => isTexts(value) && value.length > 0 && value.every((flow) => flows.has(flow)),
   redirectUris: isUrls,
   publicFields: (value) => isTexts(value) && !value.some((name) => reservedFields.includes(name)),
 }

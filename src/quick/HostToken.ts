@@ -4,7 +4,6 @@
  */
 import { connect } from "node:net"
 import process from "node:process"
-import { clearTimeout, setTimeout } from "node:timers"
 import { contentOf, endpointOf, isCapability, isFile, isOfTrusted } from "../client/Endpoint.ts"
 import * as Handover from "../client/Handover.ts"
 import { reservedFields } from "../domain/ReservedFields.ts"
@@ -53,46 +52,60 @@ interface Request {
   readonly bucket: string
 }
 
+/** What is waited for. */
+interface Stage {
+  readonly onFrame: (frame: JsonObject) => void
+  readonly ifEnded: Handover.Outcome | undefined
+  readonly ifLate: Handover.Outcome | undefined
+}
+
+const opening: Stage = { onFrame: () => {}, ifEnded: undefined, ifLate: undefined }
+
+const silent: Handover.Outcome = { _tag: "Greeted", greeting: undefined }
+
+const id = "1"
+
 /** Asks once. Undefined if nothing was asked, because nobody was reached. */
 const ask = ({ bucket, capability, path, provider }: Request): Promise<Handover.Outcome | undefined> => {
-  const id = "1"
   const { promise, resolve } = Promise.withResolvers<Handover.Outcome | undefined>()
   const socket = connect({ ...endpointOf(path), noDelay: true })
-  let received: Buffer = Buffer.alloc(0)
-  let ifEnded: Handover.Outcome | undefined
-  let ifLate = ifEnded
-  let onFrame = (_: JsonObject): void => {}
-  let version: unknown
-
   const settle = (outcome: Handover.Outcome | undefined) => {
-    clearTimeout(timer)
     socket.destroy()
     resolve(outcome)
   }
-  const late = () => {
-    if (version === 2)
-      socket.write(Frames.encode({ v: 2, id: `${id}-cancel`, op: "cancel", payload: { targetId: id } }))
-    settle(ifLate)
+  let stage = opening
+  const enter = (next: Stage, limit: number) => {
+    stage = next
+    // It keeps no process alive.
+    AbortSignal.timeout(limit).addEventListener("abort", () => {
+      if (stage === next) settle(next.ifLate)
+    })
   }
-  let timer = setTimeout(late, frameTimeLimit)
-  const waitAgain = (limit: number) => {
-    clearTimeout(timer)
-    timer = setTimeout(late, limit)
+  const send = (frame: JsonObject) => socket.write(Frames.encode(frame))
+
+  const waitForReply = () =>
+    enter(
+      {
+        onFrame: (frame) => {
+          if (isReply(frame, id)) settle({ _tag: "Replied", reply: frame })
+        },
+        ifEnded: { _tag: "Lost" },
+        ifLate: { _tag: "Late" },
+      },
+      requestTimeLimit,
+    )
+  const greet: Stage = {
+    onFrame: (frame) => {
+      const { ok, op, v } = frame
+      if (op !== "handshake" || ok !== true || (v !== 1 && v !== 2)) return settle({ _tag: "Greeted", greeting: frame })
+      waitForReply()
+      return void send({ v, id, op: "get_token", payload: { provider, bucket } })
+    },
+    ifEnded: silent,
+    ifLate: silent,
   }
 
-  const onReply = (frame: JsonObject) => {
-    if (isReply(frame, id)) settle({ _tag: "Replied", reply: frame })
-  }
-  const onGreeting = (frame: JsonObject) => {
-    const { ok, op, v } = frame
-    if (op !== "handshake" || ok !== true || (v !== 1 && v !== 2)) return settle({ _tag: "Greeted", greeting: frame })
-    version = v
-    ifEnded = { _tag: "Lost" }
-    ifLate = { _tag: "Late" }
-    onFrame = onReply
-    waitAgain(requestTimeLimit)
-    socket.write(Frames.encode({ v, id, op: "get_token", payload: { provider, bucket } }))
-  }
+  let received: Buffer = Buffer.alloc(0)
   /** Goes through what has come. What is no frame ends the connection. */
   const read = (): Promise<void> =>
     Promise.resolve(received)
@@ -101,22 +114,21 @@ const ask = ({ bucket, capability, path, provider }: Request): Promise<Handover.
         (found) => {
           if (found === undefined || socket.destroyed) return undefined
           received = found.rest
-          onFrame(found.frame)
+          stage.onFrame(found.frame)
           return read()
         },
-        () => settle(ifEnded),
+        () => settle(stage.ifEnded),
       )
 
   let reading = Promise.resolve()
+  enter(opening, frameTimeLimit)
   socket
     .on("connect", () => {
-      ifEnded = ifLate = { _tag: "Greeted", greeting: undefined }
-      onFrame = onGreeting
-      waitAgain(frameTimeLimit)
+      enter(greet, frameTimeLimit)
       const shown = capability === undefined ? {} : { capabilityToken: capability }
-      socket.write(Frames.encode({ v: 1, op: "handshake", payload: { minVersion: 1, maxVersion: 2, ...shown } }))
+      send({ v: 1, op: "handshake", payload: { minVersion: 1, maxVersion: 2, ...shown } })
     })
-    .on("data", (chunk) => {
+    .on("data", (chunk: Buffer) => {
       reading = reading.then(() => {
         received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
         return read()
@@ -125,7 +137,7 @@ const ask = ({ bucket, capability, path, provider }: Request): Promise<Handover.
     .on("error", () => {})
     .on("close", () => {
       // What came before the end counts.
-      void reading.then(() => settle(ifEnded))
+      void reading.then(() => settle(stage.ifEnded))
     })
   return promise
 }

@@ -105,18 +105,23 @@ const outcomes = new Set<unknown>([
 ])
 const rotations = new Set<unknown>(["observed", "none", "unknown"])
 
+const isLast = (value: unknown): boolean =>
+  isObject(value) && isInstant(value["at"]) && outcomes.has(value["outcome"]) && isMaybe(value["attempt"], isAttempt)
+
+const isBackOff = (value: unknown): boolean => {
+  if (!isObject(value)) return false
+  const { from, until } = value
+  return isInstant(from) && isInstant(until)
+}
+
 const isHistory = (value: unknown): boolean =>
   isObject(value) &&
   Number.isSafeInteger(value["epoch"]) &&
   isStanding(value["standing"]) &&
   rotations.has(value["rotation"]) &&
   Number.isSafeInteger(value["failures"]) &&
-  isMaybe(
-    value["last"],
-    (last) =>
-      isObject(last) && isInstant(last["at"]) && outcomes.has(last["outcome"]) && isMaybe(last["attempt"], isAttempt),
-  ) &&
-  isMaybe(value["backOff"], (backOff) => isObject(backOff) && isInstant(backOff["from"]) && isInstant(backOff["until"]))
+  isMaybe(value["last"], isLast) &&
+  isMaybe(value["backOff"], isBackOff)
 
 const isGranter = (value: unknown): boolean =>
   isObject(value) &&

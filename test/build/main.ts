@@ -50,16 +50,12 @@ const commands = [...(/\nSUBCOMMANDS\n((?: {2}.*\n)+)/.exec(help)?.[1] ?? "").ma
   ([, name = ""]) => name,
 )
 const texts: { readonly [kind in "plain" | "colored"]: { [args: string]: string } } = { plain: {}, colored: {} }
-const remember = async (args: ReadonlyArray<string>, ...others: ReadonlyArray<ReadonlyArray<string>>) => {
-  const [plain, narrow, wide] = await Promise.all([said(args), said(args, 40), said(args, 200)])
-  for (const each of [args, ...others].map((words) => words.join(" "))) {
-    texts.plain[each] = plain
-    // What depends on the terminal is not known here.
-    if (narrow === wide) texts.colored[each] = narrow
-  }
+// What depends on the terminal is not known beforehand.
+if ((await said(["--help"], 40)) !== (await said(["--help"], 200))) throw new Error("the help depends on the terminal")
+for (const args of [["--version"], ["--help"], ...commands.map((command) => [command, "--help"])]) {
+  const [plain, colored] = await Promise.all([said(args), said(args, 80)])
+  texts.plain[args.join(" ")] = plain
+  texts.colored[args.join(" ")] = colored
 }
-await remember(["--version"], ["-v"])
-await remember(["--help"], ["-h"])
-for (const command of commands) await remember([command, "--help"], [command, "-h"])
 writeFileSync(join(bundle, fileName), JSON.stringify(texts))
 rmSync(home, { recursive: true })
