@@ -78,6 +78,7 @@ describe("src", () => {
       "cli/Screen.ts",
       "cli/Serve.ts",
       "cli/Services.ts",
+      "cli/ThisProgram.ts",
       "client/BrokerClientEnv.ts",
       "client/HostConnection.ts",
       "import/Machine.ts",

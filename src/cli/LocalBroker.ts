@@ -7,6 +7,7 @@ import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as EventCommand from "../broker/EventCommand.ts"
 import { Adoptions } from "../import/Adoptions.ts"
 import { LoginStatus } from "./LoginStatus.ts"
+import { StoredLogins } from "./StoredLogins.ts"
 
 export const layer = BrokerHost.layer.pipe(
   Layer.provideMerge(EventCommand.layer),
@@ -14,4 +15,6 @@ export const layer = BrokerHost.layer.pipe(
 )
 
 /** As {@link layer}, and how its logins are. */
-export const layerWithStatus = LoginStatus.layerHost.pipe(Layer.provideMerge(layer))
+export const layerWithStatus = Layer.merge(LoginStatus.layerHost, StoredLogins.layerHost).pipe(
+  Layer.provideMerge(layer),
+)
