@@ -80,7 +80,7 @@ const install = Effect.fnUntraced(function* (words: ReadonlyArray<string>, yes: 
   const next = JsonText.withValue(text, [field], command)
   if (Option.isNone(next)) {
     return yield* new Change.NotChanged({
-      detail: `${oneLine(path)} is not as Claude Code writes it. It was left as it is; mend it first.`,
+      detail: `${oneLine(path)} is no JSON object. It was left as it is; mend it first.`,
     })
   }
   yield* Change.carryOut(

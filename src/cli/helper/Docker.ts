@@ -41,8 +41,8 @@ export const docker = Command.make(
       const username = Option.getOrUndefined(input.username)
       const typed = { account, hosts: input.hosts, username }
       if (input.install || input.uninstall) {
-        const home = yield* Machine
-        const folder = Option.getOrElse(input.folder, () => join(home.home, ".local", "bin"))
+        const usual = yield* usualFolder
+        const folder = Option.getOrElse(input.folder, () => usual)
         const key = yield* Arguments.required(account)
         return yield* input.install
           ? install(key, typed, folder, input.yes)
@@ -102,6 +102,8 @@ const configPath = Effect.map(Machine, ({ home, variables }) =>
   join(variables.DOCKER_CONFIG ?? join(home, ".docker"), "config.json"),
 )
 
+const usualFolder = Effect.map(Machine, ({ home }) => join(home, ".local", "bin"))
+
 const decodeHelpers = Schema.decodeUnknownOption(Schema.Record(Schema.String, Schema.String))
 
 const isScript = (text: string) => text.startsWith(`#!/bin/sh\n${mark}\n`)
@@ -130,6 +132,7 @@ const install = Effect.fnUntraced(function* (
   yes: boolean,
 ) {
   const paths = yield* Path.Path
+  const usual = yield* usualFolder
   const program = yield* ThisProgram
   const meant = yield* Change.meant(account, hosts)
   if (meant.length === 0) return yield* new UsageError({ detail: "Name the registry, like --host ghcr.io." })
@@ -158,7 +161,7 @@ const install = Effect.fnUntraced(function* (
   )
   if (Option.isNone(next)) {
     return yield* new Change.NotChanged({
-      detail: `${oneLine(path)} is not as docker writes it. It was left as it is; mend it first.`,
+      detail: `${oneLine(path)} is no JSON object, or its "credHelpers" is none. It was left as it is; mend it first.`,
     })
   }
   const file = paths.resolve(folder, "docker-credential-tokenkeep")
@@ -186,7 +189,7 @@ const install = Effect.fnUntraced(function* (
   yield* Change.carryOut(steps, {
     yes,
     none: `docker asks tokenkeep for ${meant.map(printable).join(", ")} already.`,
-    done: `docker asks tokenkeep for ${meant.map(printable).join(", ")} from now on. Take that back with: ${Shell.command(["tokenkeep", "helper", "docker", account.toString(), "--uninstall"])}`,
+    done: `docker asks tokenkeep for ${meant.map(printable).join(", ")} from now on. Take that back with: ${Shell.command(["tokenkeep", "helper", "docker", account.toString(), ...(folder === usual ? [] : ["--bin", folder]), "--uninstall"])}`,
   })
   const onPath = Option.getOrElse(yield* Config.option(Config.String("PATH")), () => "").split(":")
   if (!onPath.includes(paths.dirname(file))) {
@@ -225,11 +228,11 @@ const uninstall = Effect.fnUntraced(function* (
       ? [Change.rewrite(path, was, next.value, `no "credHelpers" for ${ours.join(", ")} any more`)]
       : []),
     ...(isLast && Option.exists(there, isScript) ? [withoutScript(file)] : []),
-    ...(yield* Change.unbind(account, meant)),
+    ...(yield* Change.unbind(account, ours)),
   ]
   yield* Change.carryOut(steps, {
     yes,
     none: "There is nothing to take back. Nothing was changed.",
-    done: `docker no longer asks tokenkeep for ${meant.map(printable).join(", ")}.`,
+    done: "docker no longer asks tokenkeep for that.",
   })
 })

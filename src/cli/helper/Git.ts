@@ -141,31 +141,39 @@ const install = Effect.fnUntraced(function* (account: AccountKey, { hosts, usern
   })
 })
 
+/** What takes our value out of git's configuration of a host; nothing if it is not there. */
+const removal = (account: AccountKey, host: string, values: ReadonlyArray<string>): ReadonlyArray<Change.Step> => {
+  const at = values.findLastIndex(isOurs(account))
+  const value = values[at]
+  if (value === undefined) return []
+  const isReset = values[at - 1] === ""
+  const remaining = values.toSpliced(isReset ? at - 1 : at, isReset ? 2 : 1)
+  const isOnly = (text: string) => values.filter((other) => other === text).length === 1
+  // git removes what a pattern names; where that would be more than ours, the others are written again.
+  return isOnly(value) && (!isReset || isOnly(""))
+    ? [
+        Change.run("git", config("--fixed-value", "--unset", keyOf(host), value)),
+        ...(isReset ? [Change.run("git", config("--unset", keyOf(host), "^$"))] : []),
+      ]
+    : [
+        Change.run("git", config("--unset-all", keyOf(host))),
+        ...remaining.map((other) => Change.run("git", config("--add", keyOf(host), other))),
+      ]
+}
+
 const uninstall = Effect.fnUntraced(function* (account: AccountKey, { hosts }: Typed, yes: boolean) {
   const meant = yield* Change.meant(account, hosts ?? [])
-  const steps = yield* Effect.forEach(meant, (host) =>
-    Effect.map(valuesOf(host), (values) => {
-      const at = values.findLastIndex(isOurs(account))
-      const value = values[at]
-      if (value === undefined) return []
-      const isReset = values[at - 1] === ""
-      const remaining = values.toSpliced(isReset ? at - 1 : at, isReset ? 2 : 1)
-      // git removes what a pattern names; where that would be more than ours, the others are written again.
-      return values.filter((other) => other === value).length === 1 &&
-        (!isReset || values.filter((other) => other === "").length === 1)
-        ? [
-            Change.run("git", config("--fixed-value", "--unset", keyOf(host), value)),
-            ...(isReset ? [Change.run("git", config("--unset", keyOf(host), "^$"))] : []),
-          ]
-        : [
-            Change.run("git", config("--unset-all", keyOf(host))),
-            ...remaining.map((other) => Change.run("git", config("--add", keyOf(host), other))),
-          ]
-    }),
+  const removals = yield* Effect.forEach(meant, (host) =>
+    Effect.map(valuesOf(host), (values) => ({ host, steps: removal(account, host, values) })),
   )
-  yield* Change.carryOut([...steps.flat(), ...(yield* Change.unbind(account, meant))], {
+  const ours = removals.filter(({ steps }) => steps.length > 0)
+  const unbound = yield* Change.unbind(
+    account,
+    ours.map(({ host }) => host),
+  )
+  yield* Change.carryOut([...ours.flatMap(({ steps }) => steps), ...unbound], {
     yes,
     none: "There is nothing to take back. Nothing was changed.",
-    done: `git no longer asks tokenkeep for ${meant.map(printable).join(", ")}.`,
+    done: `git no longer asks tokenkeep for ${ours.map(({ host }) => printable(host)).join(", ")}.`,
   })
 })

@@ -149,7 +149,7 @@ const install = Effect.fnUntraced(function* (
   yield* Change.carryOut([...(yield* Change.bind(account, meant)), ...(words.value === undefined ? [set] : [])], {
     yes,
     none: `kubectl asks tokenkeep for ${printable(user)} already.`,
-    done: `The user ${printable(user)} has its token from tokenkeep from now on. Have a context use it with: ${Shell.command(["kubectl", "config", "set-context", "CONTEXT", `--user=${user}`])}. Take that back with: ${Shell.command(["tokenkeep", ...execOf(account), "--uninstall"])}`,
+    done: `The user ${printable(user)} has its token from tokenkeep from now on. Have a context use it with: ${Shell.command(["kubectl", "config", "set-context", "CONTEXT", `--user=${user}`])}. Take that back with: ${Shell.command(["tokenkeep", ...execOf(account), ...(user === account.toString() ? [] : ["--user", user]), ...meant.flatMap((host) => ["--host", host]), "--uninstall"])}`,
   })
 })
 
@@ -163,7 +163,8 @@ const uninstall = Effect.fnUntraced(function* (
   if (Option.isNone(words)) return yield* noKubectl
   const isThere = words.value !== undefined && isOurs(account, words.value)
   const steps = isThere ? [Change.run("kubectl", ["config", "delete-user", user])] : []
-  const meant = yield* Change.meant(account, hosts)
+  // Of the others that are bound to the account it is not known whether they are clusters.
+  const meant = hosts.length === 0 ? [] : yield* Change.meant(account, hosts)
   yield* Change.carryOut([...steps, ...(yield* Change.unbind(account, meant))], {
     yes,
     none: "There is nothing to take back. Nothing was changed.",
