@@ -10,7 +10,19 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const src = join(root, "src")
 
 /** From low to high: a folder imports from itself and from what stands before it. */
-const layers = ["domain", "helpers", "system", "oauth", "providers", "broker", "import", "server", "client", "testing", "cli"]
+const layers = [
+  "domain",
+  "helpers",
+  "system",
+  "oauth",
+  "providers",
+  "broker",
+  "import",
+  "server",
+  "client",
+  "testing",
+  "cli",
+]
 /** These sit on top of all folders. */
 const top = new Set(["http.ts", "index.ts", "main.ts"])
 
