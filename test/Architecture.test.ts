@@ -70,6 +70,7 @@ describe("src", () => {
       "broker/EventCommand.ts",
       "broker/EventRelay.ts",
       "broker/UsageFile.ts",
+      "cli/Auth.ts",
       "cli/CapabilityFile.ts",
       "cli/ChildProcess.ts",
       "cli/Events.ts",
