@@ -6,6 +6,7 @@ import { Layer } from "effect"
 import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as EventCommand from "../broker/EventCommand.ts"
 import { Adoptions } from "../import/Adoptions.ts"
+import { GrantHolders } from "./GrantHolders.ts"
 import { LoginStatus } from "./LoginStatus.ts"
 
 export const layer = BrokerHost.layer.pipe(
@@ -13,5 +14,5 @@ export const layer = BrokerHost.layer.pipe(
   Layer.provide(Adoptions.layerFeeding),
 )
 
-/** As {@link layer}, and how its logins are. */
-export const layerWithStatus = LoginStatus.layerHost.pipe(Layer.provideMerge(layer))
+/** As {@link layer}, how its logins are, and who may use them. */
+export const layerWithStatus = Layer.mergeAll(LoginStatus.layerHost, GrantHolders.layer).pipe(Layer.provideMerge(layer))
