@@ -6,6 +6,7 @@ import { Layer } from "effect"
 import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as EventCommand from "../broker/EventCommand.ts"
 import { Adoptions } from "../import/Adoptions.ts"
+import { GrantHolders } from "./GrantHolders.ts"
 import { LoginStatus } from "./LoginStatus.ts"
 import { StoredLogins } from "./StoredLogins.ts"
 
@@ -14,7 +15,7 @@ export const layer = BrokerHost.layer.pipe(
   Layer.provide(Adoptions.layerFeeding),
 )
 
-/** As {@link layer}, and how its logins are. */
-export const layerWithStatus = Layer.merge(LoginStatus.layerHost, StoredLogins.layerHost).pipe(
+/** As {@link layer}, how its logins are, what else is known of them, and who may use them. */
+export const layerWithStatus = Layer.mergeAll(LoginStatus.layerHost, StoredLogins.layerHost, GrantHolders.layer).pipe(
   Layer.provideMerge(layer),
 )

@@ -73,7 +73,7 @@ const onlyProvider: Effect.Effect<AccountKey, UsageError | CallError, Broker> = 
 })
 
 /** No provider is called that, and another nearly is. */
-class ProviderMistyped extends Data.TaggedError("ProviderMistyped")<{ readonly message: string }> {}
+export class ProviderMistyped extends Data.TaggedError("ProviderMistyped")<{ readonly message: string }> {}
 
 const orNearest = ({ bucket }: AccountKey) =>
   Effect.fnUntraced(function* (unknown: ProviderNotConfigured) {

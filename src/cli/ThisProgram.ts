@@ -1,8 +1,8 @@
 /**
- * This very program, as another one is to start it; and how this process ends where that says something by itself.
+ * This very program, as another one is to start it.
  */
 import { basename } from "node:path"
-import { Context, Effect } from "effect"
+import { Context } from "effect"
 
 const commandOf = ([node = "node", script = ""]: ReadonlyArray<string>): ReadonlyArray<string> =>
   // What npm puts in place starts by itself; it is named in full, as not all that starts it has the same PATH.
@@ -12,9 +12,3 @@ const commandOf = ([node = "node", script = ""]: ReadonlyArray<string>): Readonl
 export class ThisProgram extends Context.Reference<ReadonlyArray<string>>("tokenkeep/cli/ThisProgram", {
   defaultValue: () => commandOf(process.argv),
 }) {}
-
-/** Ends with that code when it ends, without a word. */
-export const endWith = (code: number) =>
-  Effect.sync(() => {
-    process.exitCode = code
-  })
