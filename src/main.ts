@@ -12,6 +12,7 @@ import * as Commands from "./cli/Commands.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as Failures from "./cli/Failures.ts"
 import * as GlobalFlags from "./cli/GlobalFlags.ts"
+import * as HelpText from "./cli/HelpText.ts"
 import * as PluginCommands from "./cli/PluginCommands.ts"
 import * as PluginLoading from "./cli/PluginLoading.ts"
 import * as Screen from "./cli/Screen.ts"
@@ -45,11 +46,16 @@ const presenter: CliOutput.Presenter = {
   present: (event) => (event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)),
 }
 
-/** What a command says of its end by itself. */
-const formatter: CliOutput.Formatter = {
-  ...CliOutput.defaultFormatter(),
-  formatError: ({ message }) => `tokenkeep: ${message}`,
-}
+/** How the framework speaks: as we do. What a command says of its end by itself is an error. */
+const formatter = Layer.unwrap(
+  Effect.map(Screen.stdout, (look) =>
+    CliOutput.layer({
+      ...CliOutput.defaultFormatter({ colors: look.hasColour }),
+      formatHelpDoc: (doc) => HelpText.format(doc, look),
+      formatError: ({ message }) => `tokenkeep: ${message}`,
+    }),
+  ),
+)
 
 /** As typed, since what was typed may be what is wrong. What follows `--` is for another program. */
 const isForProgram = process.argv.slice(2, [...process.argv, "--"].indexOf("--")).includes("--json")
@@ -91,7 +97,7 @@ tokenkeep.pipe(
     Layer.mergeAll(
       NodeServices.layer,
       Layer.succeed(CliOutput.Presenter, presenter),
-      CliOutput.layer(formatter),
+      formatter.pipe(Layer.provide(NodeServices.layer)),
       Layer.succeed(CliConfig.CliConfig, { builtIns }),
       Screen.layerFramework.pipe(Layer.provide(NodeServices.layer)),
       Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),

@@ -2,12 +2,28 @@
  * {@link LoopbackListener} over Node's web server. Bound to 127.0.0.1, small headers, few connections, short patience:
  * any program and any web page on this machine can knock here.
  */
-import { createServer } from "node:http"
+import { createServer, type Server, STATUS_CODES } from "node:http"
+import type { Duplex } from "node:stream"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as CallbackPage from "./CallbackPage.ts"
 import { type LoopbackListener, PortsTaken } from "./LoopbackListener.ts"
+
+/**
+ * Answers what is no request at all, or one with too long an address, with the page as well: the person would see
+ * the browser's own words else.
+ */
+const turnAway = (error: Error, socket: Duplex) => {
+  // What comes after the answer is read and dropped: closing on unread bytes would take the answer back.
+  if (!socket.writable) return
+  const isTooLong = "code" in error && error.code === "HPE_HEADER_OVERFLOW"
+  const status = isTooLong ? 431 : 400
+  const lines = Object.entries(CallbackPage.headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  const { html } = CallbackPage.render("not-this-login")
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${html}`)
+  setTimeout(() => socket.destroy(), 1000).unref()
+}
 
 const makeServer = () => {
   const server = createServer({
@@ -19,16 +35,38 @@ const makeServer = () => {
     keepAlive: false,
   })
   server.maxConnections = 256
+  server.on("clientError", turnAway)
   return server
 }
 
-const listenOn = (port: number) =>
-  NodeHttpServer.make(makeServer, { host: "127.0.0.1", port, exclusive: true, gracefulShutdownTimeout: "1 second" })
+/** A browser opens connections in advance: those that nothing was asked on are closed at once. */
+const unusedOf = (server: Server) => {
+  const unused = new Set<Duplex>()
+  server.on("connection", (socket: Duplex) => {
+    unused.add(socket)
+    socket.once("close", () => unused.delete(socket))
+  })
+  server.on("request", ({ socket }) => unused.delete(socket))
+  return Effect.sync(() => unused.forEach((socket) => socket.destroy()))
+}
+
+const listenOn = Effect.fnUntraced(function* (port: number) {
+  const server = makeServer()
+  const closeUnused = unusedOf(server)
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+  const listening = yield* NodeHttpServer.make(() => server, {
+    host: "127.0.0.1",
+    port,
+    exclusive: true,
+    gracefulShutdownTimeout: "1 second",
+  })
+  return { listening, closeUnused }
+})
 
 export const listen: LoopbackListener["Service"]["listen"] = Effect.fn("LoopbackListener.listen")(
   function* (ports, answer) {
     const candidates = ports.length === 0 ? [0] : ports
-    const server = yield* Effect.firstSuccessOf(candidates.map(listenOn)).pipe(
+    const { closeUnused, listening } = yield* Effect.firstSuccessOf(candidates.map(listenOn)).pipe(
       Effect.mapError(() => new PortsTaken({ ports })),
     )
     const app = Effect.gen(function* () {
@@ -43,7 +81,8 @@ export const listen: LoopbackListener["Service"]["listen"] = Effect.fn("Loopback
       return HttpServerResponse.text(html, { status, headers: CallbackPage.headers })
     })
     // The tracer would note the whole address, and the code is in it.
-    yield* server.serve(app).pipe(Effect.withTracerEnabled(false))
-    return "port" in server.address ? server.address.port : 0
+    yield* listening.serve(app).pipe(Effect.withTracerEnabled(false))
+    yield* Effect.addFinalizer(() => closeUnused)
+    return "port" in listening.address ? listening.address.port : 0
   },
 )
