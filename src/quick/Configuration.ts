@@ -21,7 +21,8 @@ export const isWithoutPlugins = (config: unknown): config is JsonObject => {
 }
 
 /** Whether no command is run for tokens that are asked for. */
-const isSilent = ({ onEvent }: JsonObject): boolean => onEvent === undefined || (isTexts(onEvent) && onEvent.length > 0)
+export const isSilent = ({ onEvent }: JsonObject): boolean =>
+  onEvent === undefined || (isTexts(onEvent) && onEvent.length > 0)
 
 /**
  * What the built-in providers leave to be said. With these said, and everything that is said as it should be, a record is
@@ -99,8 +100,8 @@ const saidOf = ({ providers }: JsonObject, name: string): unknown => {
   return isObject(providers) && Object.hasOwn(providers, name) ? providers[name] : undefined
 }
 
-/** Whether a token of the provider is handed out without a word, and without anybody being told. */
+/** Whether a token of the provider is handed out without a word. */
 export const isSilentOn = (config: JsonObject, provider: string): boolean => {
   const said = saidOf(config, provider)
-  return isSilent(config) && (said === undefined || isComplete(provider, said))
+  return said === undefined || isComplete(provider, said)
 }

@@ -8,10 +8,9 @@ import { contentOf, endpointOf, isCapability, isFile, isOfTrusted } from "../cli
 import * as Handover from "../client/Handover.ts"
 import { reservedFields } from "../domain/ReservedFields.ts"
 import type { Handout } from "../helpers/Handout.ts"
-import * as Configuration from "./Configuration.ts"
 import * as Frames from "./Frames.ts"
 import { isMaybe, isObject, isText, type JsonObject } from "./Json.ts"
-import { type Environment, placesIn } from "./Places.ts"
+import type { Environment } from "./Places.ts"
 import { scopesIn } from "./Scopes.ts"
 import type { Wish } from "./Wish.ts"
 
@@ -154,7 +153,7 @@ const tokenIn = (data: unknown, wish: Wish): Handout | undefined => {
   if (minimumValidity !== undefined && expiresAt !== undefined && expiresAt * 1000 <= now + minimumValidity) {
     return undefined
   }
-  const extras = isOfAll ? Object.entries(data).filter(([name]) => !reservedFields.includes(name)) : []
+  const extras = isOfAll === true ? Object.entries(data).filter(([name]) => !reservedFields.includes(name)) : []
   return {
     accessToken,
     expiresAt,
@@ -173,8 +172,6 @@ const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
  * say something. Throws likewise, before anything was asked.
  */
 export const find = (wish: Wish, path: string, env: Environment): Promise<string | undefined> | undefined => {
-  const places = placesIn(env)
-  if (places === undefined || !Configuration.isWithoutPlugins(Configuration.read(places.configFile))) return undefined
   const capability = capabilityIn(env)
   if (capability === undefined || (capability.shown !== undefined && !isOfTrusted(path))) return undefined
   const { bucket, provider } = wish
@@ -184,8 +181,9 @@ export const find = (wish: Wish, path: string, env: Environment): Promise<string
     if (outcome === undefined) return undefined
     const { reply } = outcome._tag === "Replied" ? outcome : { reply: undefined }
     const token = reply?.["ok"] === true ? tokenIn(reply["data"], wish) : undefined
-    const said = token === undefined ? undefined : wish.answer(token)
-    if (said === undefined) Handover.leave({ path, provider, bucket, outcome })
-    return said
+    const answer = token === undefined ? undefined : wish.answer(token)
+    if (answer?._tag === "Said") return answer.stdout
+    Handover.leave({ path, provider, bucket, outcome })
+    return undefined
   })
 }

@@ -4,14 +4,15 @@
  */
 import { isUtf8 } from "node:buffer"
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, type Stats } from "node:fs"
+import { isAddress } from "../domain/AccountText.ts"
 import { followerIn } from "../broker/FollowerName.ts"
 import { groupOrOthersMayDoAnything, uid } from "../system/Ownership.ts"
 import { escaped, longest } from "../system/SafeName.ts"
 import * as Configuration from "./Configuration.ts"
-import { isMaybe, isObject, isText } from "./Json.ts"
-import { type Environment, placesIn } from "./Places.ts"
+import { isMaybe, isObject, isText, type JsonObject } from "./Json.ts"
+import type { Places } from "./Places.ts"
 import { scopesIn } from "./Scopes.ts"
-import { isOfAddress, type Wish } from "./Wish.ts"
+import type { Wish } from "./Wish.ts"
 
 /** The version of an account's file that is understood here. */
 export const version = 2
@@ -144,19 +145,17 @@ const tokenIn = (file: unknown, wish: Wish) => {
   if (expiresAt !== undefined && !isInstant(expiresAt)) return undefined
   if (scope !== undefined && !isString(scope)) return undefined
   // Which of them are public is for the provider's record to say.
-  if (wish.isOfAll && Object.keys(extras).length > 0) return undefined
+  if (wish.isOfAll === true && Object.keys(extras).length > 0) return undefined
   return { accessToken, tokenType, scope, expiresAt }
 }
 
 /** What is to be said of the token that is wished for; undefined where it is for the whole program to say something. Throws likewise. */
-export const find = (wish: Wish, env: Environment): string | undefined => {
-  const places = placesIn(env)
-  if (places === undefined || isOfAddress(wish)) return undefined
-  const { provider } = wish
-  const config = Configuration.read(places.configFile)
-  if (!Configuration.isWithoutPlugins(config) || !Configuration.isSilentOn(config, provider)) return undefined
+export const find = (wish: Wish, places: Places, config: JsonObject): string | undefined => {
+  const { bucket, provider } = wish
+  // Of what has told itself where to log in, more is kept than the account.
+  if (isAddress(provider) || !Configuration.isSilentOn(config, provider)) return undefined
   if (!isUnheard(places.eventsDirectory)) return undefined
-  const [folder, name] = [provider, wish.bucket].map((text) => escaped(Buffer.from(text)))
+  const [folder, name] = [provider, bucket].map((text) => escaped(Buffer.from(text)))
   if (folder === undefined || name === undefined || folder.length > longest || name.length > longest) return undefined
   const accounts = places.accountsDirectory
   if (!isPrivateFolder(accounts) || !isPrivateFolder(`${accounts}/${folder}`)) return undefined
@@ -166,10 +165,12 @@ export const find = (wish: Wish, env: Environment): string | undefined => {
   const until = expiresAt === undefined ? undefined : Date.parse(expiresAt)
   const now = performance.timeOrigin + performance.now()
   if (until !== undefined && until <= now + (wish.minimumValidity ?? minimumValidity)) return undefined
-  return wish.answer({
+  const answer = wish.answer({
     accessToken,
-    expiresAt: until === undefined ? undefined : Math.floor(until / 1000),
+    expiresAt: until === undefined ? undefined : until / 1000,
     tokenType,
     scopes: scopesIn(scope),
+    extras: {},
   })
+  return answer._tag === "Said" ? answer.stdout : undefined
 }

@@ -12,6 +12,8 @@ import { frame, frameOf } from "../support/RawPeer.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 import * as WholeProgram from "./WholeProgram.ts"
 
+const stdin = () => Promise.resolve(undefined)
+
 /** What a host does when it was greeted, and when it was asked. */
 interface Script {
   readonly greeting: ReadonlyArray<Uint8Array>
@@ -37,18 +39,18 @@ const hostAt = (path: string, script: Script) =>
           const heard: Array<unknown> = []
           const server = createServer((socket) => {
             let rest: Buffer = Buffer.alloc(0)
-            let isOver = false
+            const state = { isOver: false }
             const say = (frames: ReadonlyArray<Uint8Array>, isLast: boolean) => {
               const bytes = Buffer.concat(frames)
               const size = Math.max(1, Math.ceil(bytes.length / script.pieces))
               for (let at = 0; at < bytes.length; at += size) socket.write(bytes.subarray(at, at + size))
-              isOver = isLast
+              state.isOver = isLast
               if (isLast) socket.end()
             }
             socket.on("error", () => {})
             socket.on("data", (chunk: Buffer) => {
               rest = Buffer.concat([rest, chunk])
-              while (!isOver && rest.length >= 4 && rest.length >= 4 + rest.readUInt32BE(0)) {
+              while (!state.isOver && rest.length >= 4 && rest.length >= 4 + rest.readUInt32BE(0)) {
                 const end = 4 + rest.readUInt32BE(0)
                 const said = JSON.parse(rest.toString("utf8", 4, end))
                 rest = rest.subarray(end)
@@ -165,7 +167,7 @@ const lines = fc.constantFrom(
 const both = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: WholeProgram.Environment) {
   const stdout = yield* Effect.promise(() =>
     Promise.resolve()
-      .then(() => Quick.answer(args, env, false))
+      .then(() => Quick.answer(args, { env, isTerminal: false, stdin }))
       .catch(() => undefined),
   )
   const isQuick = stdout !== undefined
@@ -270,7 +272,11 @@ describe.skipIf(process.platform !== "linux")("a token from a host", () => {
       })
       writeFileSync(`${home}/config.json`, JSON.stringify({ providers: ["./plugin.ts"] }))
       const own = { TOKENKEEP_HOME: home, TOKENKEEP_SOCKET: `${home}/host.sock` }
-      assert.isUndefined(yield* Effect.promise(() => Promise.resolve(Quick.answer(["token", "example"], own, false))))
+      assert.isUndefined(
+        yield* Effect.promise(() =>
+          Promise.resolve(Quick.answer(["token", "example"], { env: own, isTerminal: false, stdin })),
+        ),
+      )
       assert.deepStrictEqual(heard, [])
     }),
   )

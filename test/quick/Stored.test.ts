@@ -19,13 +19,15 @@ import { recordOf } from "../support/Records.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 import * as WholeProgram from "./WholeProgram.ts"
 
+const stdin = () => Promise.resolve(undefined)
+
 const isLinux = process.platform === "linux"
 
 /** What is said quickly; undefined where nothing is. */
 const quick = (args: ReadonlyArray<string>, env: WholeProgram.Environment, isTerminal = false) =>
   Effect.promise(() =>
     Promise.resolve()
-      .then(() => Quick.answer(args, env, isTerminal))
+      .then(() => Quick.answer(args, { env, isTerminal, stdin }))
       .catch(() => undefined),
   )
 
