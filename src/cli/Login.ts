@@ -142,7 +142,7 @@ const address = (url: string): string =>
   })
 
 /** The host is still waiting for the person. */
-class StillPending extends Data.TaggedError("StillPending")<{}> {}
+export class StillPending extends Data.TaggedError("StillPending")<{}> {}
 
 /** Asks again for as long as the host is waiting. Only the host asks the provider, so asking it often harms nobody. */
 const pollPace = Schedule.spaced("1 second").pipe(

@@ -206,7 +206,7 @@ const troubled = (account: AccountKey, state: AccountState["state"], error: Stor
   )
 
 /** What a plugin says of an account could not be had. */
-class SnapshotFailed extends Data.TaggedError("SnapshotFailed")<{ readonly provider: string }> {
+export class SnapshotFailed extends Data.TaggedError("SnapshotFailed")<{ readonly provider: string }> {
   override get message(): string {
     return `What the plugin of ${printable(this.provider)} has to say for status could not be had.`
   }

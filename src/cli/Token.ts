@@ -20,7 +20,7 @@ import { StoredLogins } from "./StoredLogins.ts"
 import { UsageError } from "./UsageError.ts"
 
 /** What is kept is not good for long enough, and was not to be refreshed. */
-class TokenExpired extends Data.TaggedError("TokenExpired")<{ readonly account: AccountKey }> {
+export class TokenExpired extends Data.TaggedError("TokenExpired")<{ readonly account: AccountKey }> {
   override get message(): string {
     return `The token of ${printable(this.account.toString())} is no longer valid, or not for that long, and was not to be refreshed. Leave --no-refresh away.`
   }

@@ -8,6 +8,7 @@ import { frames } from "./frames.ts"
 import { renewal } from "./renewal.ts"
 import { refreshRace } from "./refresh-race.ts"
 import { edge } from "./edge.ts"
+import { startup } from "./startup.ts"
 
 const benches = new Map([
   ["audit", audit],
@@ -16,6 +17,7 @@ const benches = new Map([
   ["renewal", renewal],
   ["refresh-race", refreshRace],
   ["edge", edge],
+  ["startup", startup],
 ])
 
 const asked = process.argv[2]

@@ -1,18 +1,20 @@
 /**
- * `npm run build [-- FOLDER]`: what is published. In the folder, `dist` unless another is named, the library as it is, each
- * file for itself; in `bundle` under it the program, so that starting it loads little; and what it says of its help, as it
- * says it now.
+ * `npm run build [-- FOLDER [--bare]]`: what is published. In the folder, `dist` unless another is named, the library as it
+ * is, each file for itself; in `bundle` under it the program, so that starting it loads little; and what it says of its help,
+ * as it says it now. With `--bare` neither that nor declarations, which nobody needs who only runs it.
  */
 import { execFile, execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
-import { fileName } from "../../src/quick/HelpTexts.ts"
+import { fileName, kinds } from "../../src/quick/HelpTexts.ts"
 import { root } from "../support/Programs.ts"
 import { write } from "./bundle.ts"
 
-const [to = "dist", ...options] = process.argv.slice(2)
+const [to = "dist", bare] = process.argv.slice(2)
+const isBare = bare === "--bare"
+const options = isBare ? ["declaration", "declarationMap", "sourceMap"].flatMap((each) => [`--${each}`, "false"]) : []
 const folder = resolve(root, to)
 const bundle = join(folder, "bundle")
 
@@ -32,30 +34,37 @@ execFileSync(
 await write(bundle, { tokenkeep: "src/bin.ts", "tokenkeep-testing-server": "src/testing/main.ts" }, "../main.js", true)
 
 const run = promisify(execFile)
-const home = mkdtempSync(join(tmpdir(), "tokenkeep-build-"))
 const terminal = ["--import", 'data:text/javascript,Object.defineProperty(process.stdout,"isTTY",{value:true})']
 
-/** What the program says on a terminal of so many columns, or elsewhere. */
-const said = async (args: ReadonlyArray<string>, columns?: number) => {
-  const how =
-    columns === undefined ? [] : [...terminal, "--import", `data:text/javascript,process.stdout.columns=${columns}`]
-  const env = { PATH: process.env["PATH"], HOME: home, TOKENKEEP_HOME: home }
-  const { stderr, stdout } = await run(process.execPath, [...how, join(bundle, "tokenkeep.js"), ...args], { env })
-  if (stderr !== "") throw new Error(`it said on stderr: ${stderr}`)
-  return stdout
+/** Writes down what the program says of itself, of its help and of that of its commands. */
+const writeHelp = async (home: string) => {
+  /** What the program says on a terminal of so many columns, or elsewhere. */
+  const said = async (args: ReadonlyArray<string>, columns?: number) => {
+    const width = `data:text/javascript,process.stdout.columns=${columns}`
+    const how = columns === undefined ? [] : [...terminal, "--import", width]
+    const env = { PATH: process.env["PATH"], HOME: home, TOKENKEEP_HOME: home }
+    const { stderr, stdout } = await run(process.execPath, [...how, join(bundle, "tokenkeep.js"), ...args], { env })
+    if (stderr !== "") throw new Error(`it said on stderr: ${stderr}`)
+    return stdout
+  }
+  const help = await said(["--help"])
+  const section = /\nCOMMANDS\n((?: {2}.*\n)+)/.exec(help)?.[1] ?? ""
+  const commands = [...section.matchAll(/^ {2}([\w-]+)/gm)].map(([, name = ""]) => name)
+  if ((await said(["--help"], 100)) !== (await said(["--help"], 200)))
+    throw new Error("the help is wider than is known")
+  const texts: { readonly [kind in (typeof kinds)[number]]: { [args: string]: string } } = {
+    plain: {},
+    80: {},
+    100: {},
+  }
+  for (const args of [["--version"], ["--help"], ...commands.map((command) => [command, "--help"])]) {
+    const all = await Promise.all([said(args), said(args, 80), said(args, 100)])
+    for (const [at, kind] of kinds.entries()) texts[kind][args.join(" ")] = all[at] ?? ""
+  }
+  writeFileSync(join(bundle, fileName), JSON.stringify(texts))
 }
 
-const help = await said(["--help"])
-const commands = [...(/\nSUBCOMMANDS\n((?: {2}.*\n)+)/.exec(help)?.[1] ?? "").matchAll(/^ {2}([\w-]+)/gm)].map(
-  ([, name = ""]) => name,
-)
-const texts: { readonly [kind in "plain" | "colored"]: { [args: string]: string } } = { plain: {}, colored: {} }
-// What depends on the terminal is not known beforehand.
-if ((await said(["--help"], 40)) !== (await said(["--help"], 200))) throw new Error("the help depends on the terminal")
-for (const args of [["--version"], ["--help"], ...commands.map((command) => [command, "--help"])]) {
-  const [plain, colored] = await Promise.all([said(args), said(args, 80)])
-  texts.plain[args.join(" ")] = plain
-  texts.colored[args.join(" ")] = colored
+if (!isBare) {
+  const home = mkdtempSync(join(tmpdir(), "tokenkeep-build-"))
+  await writeHelp(home).finally(() => rmSync(home, { recursive: true }))
 }
-writeFileSync(join(bundle, fileName), JSON.stringify(texts))
-rmSync(home, { recursive: true })

@@ -37,15 +37,7 @@ describe("a plugin in a package", () => {
         const [modules, build, plugin] = [`${home}/node_modules`, `${home}/build`, `${home}/plugin`]
         for (const folder of [modules, build, plugin]) mkdirSync(folder)
 
-        // As `npm run build` does, but for the declarations.
-        const options = ["--declaration", "false", "--declarationMap", "false", "--sourceMap", "false"]
-        execFileSync(`${root}/node_modules/.bin/tsc`, [
-          "-p",
-          `${root}/tsconfig.build.json`,
-          "--outDir",
-          `${build}/dist`,
-          ...options,
-        ])
+        execFileSync(process.execPath, [`${root}/test/build/main.ts`, `${build}/dist`, "--bare"])
         for (const file of ["package.json", "README.md", "LICENSE"]) copyFileSync(`${root}/${file}`, `${build}/${file}`)
         const source = readFileSync(`${example}/plugin/acme.ts`, "utf8").replaceAll(
           "https://id.acme.example",
@@ -61,7 +53,7 @@ describe("a plugin in a package", () => {
 
         // The configuration lies in the folder that the packages are installed in.
         writeFileSync(`${home}/config.json`, JSON.stringify({ providers: ["tokenkeep-plugin-acme"] }))
-        const program = `${modules}/tokenkeep/dist/main.js`
+        const program = `${modules}/tokenkeep/dist/bundle/tokenkeep.js`
         const start = (...args: ReadonlyArray<string>) =>
           Program.start(args, { TOKENKEEP_HOME: home, NODE_COMPILE_CACHE: `${home}/cache` }, [], program)
         const login = yield* start("login", "acme", "--no-browser")
