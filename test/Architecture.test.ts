@@ -116,6 +116,7 @@ describe("src", () => {
       "quick/HostToken.ts",
       "quick/Places.ts",
       "quick/Quick.ts",
+      "quick/Stdin.ts",
       "quick/StoredToken.ts",
       "server/AuditFile.ts",
       "server/EventFollower.ts",

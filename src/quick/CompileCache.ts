@@ -5,29 +5,44 @@
 import { lstatSync, mkdirSync } from "node:fs"
 import { enableCompileCache } from "node:module"
 import { join } from "node:path"
-import { platform } from "node:process"
 import { groupOrOthersMayWrite, uid } from "../system/Ownership.ts"
 import type { Environment } from "./Places.ts"
 
 const isPath = (path: string | undefined): path is string => path !== undefined && path.startsWith("/")
 
+/** A folder that is there, and folders to make in it. */
+interface Path {
+  readonly base: string
+  readonly below: ReadonlyArray<string>
+}
+
 /** The user's folder for what can be made again, as the system has it. */
-const userCache = (env: Environment): string | undefined => {
-  const { HOME: home, LOCALAPPDATA: local, XDG_CACHE_HOME: said } = env
-  if (platform === "win32") return local
-  if (isPath(said)) return said
-  return isPath(home) ? join(home, ...(platform === "darwin" ? ["Library", "Caches"] : [".cache"])) : undefined
+const place = (env: Environment): Path | undefined => {
+  const { HOME: home, LOCALAPPDATA: local, TOKENKEEP_HOME: own, XDG_CACHE_HOME: said } = env
+  if (isPath(own)) return { base: own, below: ["cache"] }
+  const below = ["tokenkeep", "compiled"]
+  if (process.platform === "win32") return local === undefined ? undefined : { base: local, below }
+  if (isPath(said)) return { base: said, below }
+  if (!isPath(home)) return undefined
+  return { base: home, below: [...(process.platform === "darwin" ? ["Library", "Caches"] : [".cache"]), ...below] }
+}
+
+/** Whether nobody else can put something in there. Whoever acts for another user, as by sudo, leaves nothing behind there. */
+const isOurs = (folder: string): boolean => {
+  const stats = lstatSync(folder, { throwIfNoEntry: false })
+  if (stats === undefined || !stats.isDirectory()) return false
+  return process.platform === "win32" || (stats.uid === uid() && (stats.mode & groupOrOthersMayWrite) === 0)
 }
 
 /** Has it kept there, unless the environment says where, or that it is not to be. Throws if that is not possible. */
 export const enable = (env: Environment): void => {
   if (env["NODE_COMPILE_CACHE"] || env["NODE_DISABLE_COMPILE_CACHE"]) return
-  const own = env["TOKENKEEP_HOME"]
-  const parent = isPath(own) ? own : userCache(env)
-  if (parent === undefined) return
-  const folder = join(parent, ...(isPath(own) ? ["cache"] : ["tokenkeep", "compiled"]))
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const { mode, uid: owner } = lstatSync(folder)
-  const isOurs = platform === "win32" || (owner === uid() && (mode & groupOrOthersMayWrite) === 0)
-  if (isOurs && lstatSync(folder).isDirectory()) enableCompileCache(folder)
+  const { base, below } = place(env) ?? { base: "", below: [] }
+  if (base === "" || !isOurs(base)) return
+  const folder = below.reduce((parent, name) => {
+    const path = join(parent, name)
+    if (isOurs(parent) && lstatSync(path, { throwIfNoEntry: false }) === undefined) mkdirSync(path, { mode: 0o700 })
+    return path
+  }, base)
+  if (isOurs(folder)) enableCompileCache(folder)
 }

@@ -3,7 +3,6 @@
  * commands of its own, so where there may be one it is not known here.
  */
 import { readFileSync } from "node:fs"
-import { stdout } from "node:process"
 import * as Configuration from "./Configuration.ts"
 import { isObject } from "./Json.ts"
 import { type Environment, placesIn } from "./Places.ts"
@@ -20,7 +19,7 @@ const widest = 100
 const kindOf = (env: Environment, isTerminal: boolean): (typeof kinds)[number] | undefined => {
   if (!isTerminal) return "plain"
   if (env["NO_COLOR"] !== undefined || env["TERM"] === "dumb") return undefined
-  const { columns } = stdout
+  const { columns } = process.stdout
   return columns === 80 ? "80" : columns >= widest ? "100" : undefined
 }
 

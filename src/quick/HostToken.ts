@@ -3,7 +3,6 @@
  * instead is left to the whole program, which does not ask again.
  */
 import { connect } from "node:net"
-import process from "node:process"
 import { contentOf, endpointOf, isCapability, isFile, isOfTrusted } from "../client/Endpoint.ts"
 import * as Handover from "../client/Handover.ts"
 import { reservedFields } from "../domain/ReservedFields.ts"

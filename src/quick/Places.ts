@@ -2,7 +2,6 @@
  * Where things are kept, in the plain cases: as {@link BrokerConfigEnv} says, or undefined where it might say otherwise.
  */
 import { join } from "node:path"
-import { platform } from "node:process"
 
 export interface Places {
   readonly configFile: string
@@ -21,7 +20,7 @@ const isPlain = (path: string | undefined): path is string =>
   path !== undefined && path.startsWith("/") && !path.includes("\0")
 
 export const placesIn = (env: Environment): Places | undefined => {
-  if (platform !== "linux" || settings.some((name) => env[name] !== undefined)) return undefined
+  if (process.platform !== "linux" || settings.some((name) => env[name] !== undefined)) return undefined
   const own = env["TOKENKEEP_HOME"]
   if (own !== undefined) {
     if (!isPlain(own)) return undefined

@@ -3,7 +3,6 @@
  * says it.
  */
 import { write } from "node:fs"
-import process from "node:process"
 import { isatty } from "node:tty"
 import * as HostBinding from "../helpers/HostBinding.ts"
 import * as Configuration from "./Configuration.ts"

@@ -3,7 +3,6 @@
  */
 import { isUtf8 } from "node:buffer"
 import { read as readSome } from "node:fs"
-import process from "node:process"
 import { isatty } from "node:tty"
 
 /** More than a tool says. */

@@ -2,7 +2,7 @@
  * The executable in processes of its own: what it answers at once, and what it leaves to the whole program.
  */
 import { spawnSync } from "node:child_process"
-import { writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { loggedIn } from "../support/LoggedIn.ts"
@@ -40,6 +40,22 @@ describe("the executable", () => {
       const unknown = run(["helper", "git", "get"], asked("b.example"))
       assert.deepStrictEqual({ ...unknown, stderr: "" }, { status: 4, stderr: "", stdout: "quit=1\n" })
       assert.match(unknown.stderr, /^whole\n.*Nobody is logged in as nobody/)
+    }),
+  )
+
+  it.live("keeps what Node compiled where nobody else can put something", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const cache = `${home}/.cache/tokenkeep/compiled`
+      const run = () => spawnSync(process.execPath, [Program.main, "token", "nobody"], { env: { HOME: home } })
+      assert.strictEqual(run().status, 4)
+      assert.strictEqual(statSync(cache).mode & 0o777, 0o700)
+      assert.isNotEmpty(readdirSync(cache))
+      rmSync(cache, { recursive: true })
+      mkdirSync(cache)
+      chmodSync(cache, 0o777)
+      assert.strictEqual(run().status, 4)
+      assert.isEmpty(readdirSync(cache))
     }),
   )
 })

@@ -134,12 +134,13 @@ describe.skipIf(process.platform !== "linux")("a helper", () => {
         bare: { ...bare, token: { ...bare.token, extras: tokenOf("x").extras } },
         get: recordOf("get"),
       })
+      const run = Effect.runPromiseWith(yield* Effect.context<never>())
       let answered = 0
       const env = { TOKENKEEP_HOME: home, HOME: home }
       yield* Effect.promise(() =>
         fc.assert(
           fc.asyncProperty(lines, stdins, configurations, infos, (args, stdin, config, info) =>
-            Effect.runPromise(
+            run(
               Effect.gen(function* () {
                 writeFileSync(`${home}/config.json`, JSON.stringify(config ?? {}))
                 const asked = { ...env, ...(info !== undefined && { KUBERNETES_EXEC_INFO: info }) }

@@ -5,7 +5,7 @@
 import { closeSync, openSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import * as fc from "fast-check"
 import * as Quick from "../../src/quick/Quick.ts"
 import { frame, frameOf } from "../support/RawPeer.ts"
@@ -240,7 +240,7 @@ describe.skipIf(process.platform !== "linux")("a token from a host", () => {
     Effect.gen(function* () {
       const home = yield* TemporaryHome.make
       const env = { HOME: home, TOKENKEEP_SOCKET: `${home}/host.sock` }
-      const expiry = Math.floor(Date.now() / 1000) + 3600
+      const expiry = Math.floor((yield* Clock.currentTimeMillis) / 1000) + 3600
       const { heard } = yield* hostAt(env.TOKENKEEP_SOCKET, {
         greeting: [welcome],
         replies: (id) => [frameOf({ v: 2, id, ok: true, data: { access_token: "access-1", expiry } })],

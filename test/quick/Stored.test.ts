@@ -4,7 +4,7 @@
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect } from "effect"
+import { Clock, DateTime, Duration, Effect } from "effect"
 import * as fc from "fast-check"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as RecordVersions from "../../src/broker/RecordVersions.ts"
@@ -70,7 +70,7 @@ const changed = (value: Json, path: ReadonlyArray<number>, to: Json | undefined)
   return Array.isArray(value) ? value.with(at % entries.length, put) : { ...value, [name]: put }
 }
 
-const iso = (from: number) => DateTime.formatIso(DateTime.makeUnsafe(Date.now() + from))
+const iso = (from: number) => DateTime.formatIso(DateTime.makeUnsafe(Effect.runSync(Clock.currentTimeMillis) + from))
 
 /** A record as it is written, whose token is good for so many milliseconds. */
 const written = (left: number | undefined, more: { readonly [name: string]: Json } = {}): Json => ({
@@ -231,6 +231,7 @@ const faults = fc.constantFrom(
 describe.skipIf(!isLinux)("a token from the store", () => {
   it.live("is said as the whole program says it, or not at all", () =>
     Effect.gen(function* () {
+      const run = Effect.runPromiseWith(yield* Effect.context<never>())
       let answered = 0
       yield* Effect.promise(() =>
         fc.assert(
@@ -240,7 +241,7 @@ describe.skipIf(!isLinux)("a token from the store", () => {
             lines,
             fc.option(faults, { freq: 1 }),
             (content, config, args, fault) =>
-              Effect.runPromise(
+              run(
                 Effect.gen(function* () {
                   const home = yield* TemporaryHome.make
                   const folder = `${home}/accounts/example`
