@@ -84,7 +84,7 @@ export const token = Command.make(
     })
     const wanted = forceRefresh
       ? forced
-      : broker.getToken(account, minimumValidity === undefined ? {} : { minimumValidity })
+      : Effect.suspend(() => broker.getToken(account, minimumValidity === undefined ? {} : { minimumValidity }))
     const token = yield* noRefresh
       ? kept
       : Effect.catchTag(wanted, ["TokenNotFound", "RefreshNotAvailable", "ReauthRequired"], (needed) =>

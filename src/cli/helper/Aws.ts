@@ -146,6 +146,13 @@ const isHeader = (line: string, profile: string) =>
     .replace(/^\[\s*(profile\s+)?\s*(.*?)\s*\]$/, "[$1$2]")
     .replace(/\s+/g, " ") === headerOf(profile)
 
+/** Where a profile is among the lines: its header, and where the next one begins. */
+const sectionOf = (lines: ReadonlyArray<string>, profile: string) => {
+  const header = lines.findIndex((line) => isHeader(line, profile))
+  const next = lines.findIndex((line, at) => at > header && line.trim().startsWith("["))
+  return { header, end: next === -1 ? lines.length : next }
+}
+
 const install = Effect.fnUntraced(function* (
   account: AccountKey,
   words: ReadonlyArray<string>,
@@ -159,8 +166,9 @@ const install = Effect.fnUntraced(function* (
   const text = Option.getOrElse(was, () => "")
   const line = `credential_process = ${Shell.command(program)} ${start(account)} ${Shell.command(words)}`
   const lines = text.split("\n")
-  const isThere = lines.some((each) => isHeader(each, profile))
-  if (isThere && !lines.includes(line)) {
+  const { end, header } = sectionOf(lines, profile)
+  const isThere = header !== -1
+  if (isThere && !lines.slice(header, end).includes(line)) {
     return yield* new Change.NotChanged({
       detail: `${oneLine(path)} has a profile ${profile} already. Nothing was changed; name another one with --profile, or write this into it: ${line}`,
     })
@@ -190,9 +198,7 @@ const uninstall = Effect.fnUntraced(function* (account: AccountKey, named: Optio
   const path = yield* configPath
   const was = yield* Change.textAt(path)
   const lines = Option.getOrElse(was, () => "").split("\n")
-  const header = lines.findIndex((line) => isHeader(line, profile))
-  const next = lines.findIndex((line, at) => at > header && line.trim().startsWith("["))
-  const end = next === -1 ? lines.length : next
+  const { end, header } = sectionOf(lines, profile)
   const at = lines.findIndex(
     (line, at) =>
       at > header &&
