@@ -33,7 +33,10 @@ describe("the loopback listener", () => {
     Effect.gen(function* () {
       const { end, port } = yield* begun
       const spare = yield* connected(port)
-      assert.include(yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((page) => page.text())), "Signed")
+      assert.include(
+        yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).then((page) => page.text())),
+        "Signed",
+      )
       const [took] = yield* Effect.timed(Effect.all([end, told(spare)], { concurrency: 2 }))
       assert.isBelow(Duration.toMillis(took), 900)
     }),
