@@ -44,7 +44,7 @@ export class Chromium extends Context.Service<
     /** A page with cookies of its own, closed with the scope. */
     readonly page: Effect.Effect<Seen, never, Scope.Scope>
   }
->()("test/Chromium") {
+>()("tokenkeep/test/support/Chromium") {
   static readonly layer = Layer.effect(
     this,
     Effect.gen(function* () {
