@@ -101,6 +101,7 @@ describe("src", () => {
       "cli/Screen.ts",
       "cli/Serve.ts",
       "cli/Services.ts",
+      "cli/ThisProgram.ts",
       "cli/Window.ts",
       "client/BrokerClientEnv.ts",
       "client/Endpoint.ts",
