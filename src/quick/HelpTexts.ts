@@ -3,12 +3,18 @@
  * commands of its own, so where there may be one it is not known here.
  */
 import { readFileSync } from "node:fs"
+import { stdout } from "node:process"
 import * as Configuration from "./Configuration.ts"
 import { isObject } from "./Json.ts"
 import { type Environment, placesIn } from "./Places.ts"
 
 /** Beside the program that was built: for each kind of stdout, what is said for which arguments. */
 export const fileName = "help.json"
+
+/** The widths that are known. On a narrower terminal lines are shorter; on none of these are they longer. */
+export const widths = { usual: 80, widest: 100 } as const
+
+export const kindOf = (columns: number, isColored: boolean) => `${columns}${isColored ? " colored" : ""}`
 
 const whole: { readonly [argument: string]: string } = {
   "--help": "--help",
@@ -27,7 +33,8 @@ export const find = (args: ReadonlyArray<string>, env: Environment, isTerminal: 
   if (places === undefined || !Configuration.isWithoutPlugins(Configuration.read(places.configFile))) return undefined
   const texts: unknown = JSON.parse(readFileSync(new URL(fileName, import.meta.url), "utf8"))
   const isColored = isTerminal && !env["NO_COLOR"] && env["TERM"] !== "dumb"
-  const known = isObject(texts) ? texts[isColored ? "colored" : "plain"] : undefined
+  const columns = isTerminal ? Math.min(stdout.columns, widths.widest) : widths.usual
+  const known = isObject(texts) ? texts[kindOf(columns, isColored)] : undefined
   const name = [...args.slice(0, -1), asked].join(" ")
   const said = isObject(known) && Object.hasOwn(known, name) ? known[name] : undefined
   return typeof said === "string" ? said : undefined

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
-import { fileName } from "../../src/quick/HelpTexts.ts"
+import { fileName, kindOf, widths } from "../../src/quick/HelpTexts.ts"
 import { root } from "../support/Programs.ts"
 import { write } from "./bundle.ts"
 
@@ -35,27 +35,28 @@ const run = promisify(execFile)
 const home = mkdtempSync(join(tmpdir(), "tokenkeep-build-"))
 const terminal = ["--import", 'data:text/javascript,Object.defineProperty(process.stdout,"isTTY",{value:true})']
 
-/** What the program says on a terminal of so many columns, or elsewhere. */
-const said = async (args: ReadonlyArray<string>, columns?: number) => {
-  const how =
-    columns === undefined ? [] : [...terminal, "--import", `data:text/javascript,process.stdout.columns=${columns}`]
-  const env = { PATH: process.env["PATH"], HOME: home, TOKENKEEP_HOME: home }
+/** What the program says on a terminal of so many columns. */
+const said = async (args: ReadonlyArray<string>, columns = 80, isColored = false) => {
+  const how = [...terminal, "--import", `data:text/javascript,process.stdout.columns=${columns}`]
+  const env = { PATH: process.env["PATH"], HOME: home, TOKENKEEP_HOME: home, NO_COLOR: isColored ? "" : "1" }
   const { stderr, stdout } = await run(process.execPath, [...how, join(bundle, "tokenkeep.js"), ...args], { env })
   if (stderr !== "") throw new Error(`it said on stderr: ${stderr}`)
   return stdout
 }
 
 const help = await said(["--help"])
-const commands = [...(/\nSUBCOMMANDS\n((?: {2}.*\n)+)/.exec(help)?.[1] ?? "").matchAll(/^ {2}([\w-]+)/gm)].map(
+const commands = [...(/\nCOMMANDS\n((?: {2}.*\n)+)/.exec(help)?.[1] ?? "").matchAll(/^ {2}([\w-]+)/gm)].map(
   ([, name = ""]) => name,
 )
-const texts: { readonly [kind in "plain" | "colored"]: { [args: string]: string } } = { plain: {}, colored: {} }
-// What depends on the terminal is not known beforehand.
-if ((await said(["--help"], 40)) !== (await said(["--help"], 200))) throw new Error("the help depends on the terminal")
+const texts: { [kind: string]: { [args: string]: string } } = {}
+const kinds = Object.values(widths).flatMap((columns) => [true, false].map((isColored) => ({ columns, isColored })))
 for (const args of [["--version"], ["--help"], ...commands.map((command) => [command, "--help"])]) {
-  const [plain, colored] = await Promise.all([said(args), said(args, 80)])
-  texts.plain[args.join(" ")] = plain
-  texts.colored[args.join(" ")] = colored
+  await Promise.all(
+    kinds.map(async ({ columns, isColored }) => {
+      const kind = (texts[kindOf(columns, isColored)] ??= {})
+      kind[args.join(" ")] = await said(args, columns, isColored)
+    }),
+  )
 }
 writeFileSync(join(bundle, fileName), JSON.stringify(texts))
 rmSync(home, { recursive: true })
