@@ -218,6 +218,16 @@ describe("helper docker", () => {
     }),
   )
 
+  it.effect("is given the user name that a registry wants", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const install = ["docker", "github", "--host", "registry.example", "--username", "me", "--install", "--yes"]
+      assert.isUndefined((yield* run(install, { home })).error)
+      assert.strictEqual((yield* run(["docker", "list"], { home })).stdout, '{"registry.example":"me"}\n')
+      assert.include((yield* run(["docker", "get"], { home, stdin: "registry.example" })).stdout, '"Username":"me"')
+    }),
+  )
+
   it.effect("replaces nothing of anybody else's", () =>
     Effect.gen(function* () {
       const home = yield* TemporaryHome.make
@@ -344,7 +354,8 @@ describe("helper aws", () => {
       assert.include(yield* said("--role-arn", "x"), "expected an ARN")
       assert.include(yield* said("--role-arn", arn, "--endpoint", "http://sts.example/"), "https")
       assert.include(yield* said("--role-arn", arn, "--region", "evil.example"), "region")
-      assert.include(yield* said("--role-arn", arn, "--id-token"), "for the host to decide")
+      assert.include(yield* said("--role-arn", arn.replace("aws", "aws-cn")), "--region")
+      assert.include(yield* said("--role-arn", arn, "--endpoint", "https://sts.example", "--id-token"), "for the host")
     }),
   )
 

@@ -8,6 +8,7 @@ import { createServer as createSecureServer } from "node:https"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as Git from "../../src/helpers/Git.ts"
 import * as ShellWords from "../../src/helpers/Shell.ts"
 import { compileCache } from "../support/compileCache.ts"
 import { place } from "../support/Helping.ts"
@@ -164,6 +165,63 @@ describe.skipIf(!hasGit)("helper git, run by git", () => {
         original,
       )
       assert.strictEqual(readFileSync(`${home}/keep/config.json`, "utf8"), '{\n  "providers": {}\n}\n')
+    }),
+  )
+})
+
+/** What git's own code is asked with, and may make of it. */
+const hostile = [
+  "https://hub.example%0ahost=evil.example/",
+  "https://hub.example%0d%0a.evil.example/",
+  "https://hub.example%00.evil.example/",
+  "https://hub.example%2f.evil.example/",
+  "https://hub.example%3a443.evil.example/",
+  "https://hub.example%40evil.example/",
+  "https://hub.example@evil.example/",
+  "https://evil.example\\@hub.example.evil.example/",
+  "https://hub.example.evil.example/",
+  "https://hub.example./",
+  "https://hub.example:8443/",
+  "https://h\u0443b.example/",
+  "https://\u202ehub.example/",
+  "https:///hub.example",
+  "http://hub.example/",
+  "hub.example",
+  "https://",
+  "cert:///hub.example",
+]
+
+describe.skipIf(!hasGit)("what git and we say to each other", () => {
+  it.live("names a host of ours for no address that is not of it, and is read by git as it was meant", () =>
+    Effect.gen(function* () {
+      const { home, tool } = yield* prepare
+      const said = `${home}/said`
+      const listening = ["-c", `credential.helper=!f() { cat > '${said}'; echo quit=1; }; f`, "credential", "fill"]
+      const asked = Effect.fnUntraced(function* (input: string) {
+        place(home, "said", "")
+        yield* tool("git", listening, input)
+        return Git.parse(readFileSync(said, "utf8"))
+      })
+      for (const url of hostile) {
+        const request = yield* asked(`url=${url}\n\n`)
+        assert.isTrue(request._tag === "Nothing" || request.host !== "hub.example", url)
+      }
+      const request = yield* asked("url=https://someone@HUB.example:443/a/b.git\n\n")
+      if (request._tag !== "Request") return assert.fail("git was not understood")
+      assert.strictEqual(request.host, "hub.example")
+
+      const binding = { host: "hub.example", account: "demo", username: "oauth2" }
+      for (const accessToken of ["a=b==", "=", "a b", "quit=1", "\\n%0a", "~!@#$%^&*()_+{}|:<>?[];',./\"`"]) {
+        const answer = Git.answer(request, binding, { accessToken, expiresAt: 4e9, tokenType: "bearer", scopes: [] })
+        place(home, "answer", answer._tag === "Said" ? answer.stdout : "")
+        const answering = ["-c", `credential.helper=!f() { cat '${home}/answer'; }; f`, "credential", "fill"]
+        const filled = yield* tool("git", answering, "protocol=https\nhost=hub.example\n\n")
+        // Before 2.40 git did not know of an expiry.
+        assert.strictEqual(
+          filled.stdout.replace(/^password_expiry_utc=4000000000\n/m, ""),
+          `protocol=https\nhost=hub.example\nusername=oauth2\npassword=${accessToken}\n`,
+        )
+      }
     }),
   )
 })

@@ -88,10 +88,10 @@ export const aws = Command.make(
         ]
         return yield* install(account, words, input.profile, input.yes)
       }
-      const url = Option.getOrElse(endpoint, () => "")
+      const url = Option.isSome(endpoint) ? endpoint.value : yield* endpointFor(arn.value, region)
       const role = { arn: arn.value, sessionName, seconds }
       const token = yield* tokenOf(account, idToken)
-      const keys = yield* Sts.assume(url === "" ? Aws.endpointOf(yield* regionOf(region)) : url, role, token)
+      const keys = yield* Sts.assume(url, role, token)
       yield* print(Aws.answer(keys))
     },
     Effect.provide([Machine.layer, ProviderFetch.layer]),
@@ -103,15 +103,22 @@ export const aws = Command.make(
   ]),
 )
 
-const regionOf = Effect.fnUntraced(function* (typed: Option.Option<string>) {
-  if (Option.isSome(typed)) return typed.value
-  const named = yield* Config.option(
-    Config.orElse(Config.NonEmptyString("AWS_REGION"), () => Config.NonEmptyString("AWS_DEFAULT_REGION")),
-  )
+/** The STS to ask. Where AWS is in another country's hands there is none for all regions. */
+const endpointFor = Effect.fnUntraced(function* (arn: string, typed: Option.Option<string>) {
+  const named = Option.isSome(typed)
+    ? typed
+    : yield* Config.option(
+        Config.orElse(Config.NonEmptyString("AWS_REGION"), () => Config.NonEmptyString("AWS_DEFAULT_REGION")),
+      )
   if (Option.exists(named, (name) => !Aws.isRegion(name))) {
     return yield* new UsageError({ detail: "AWS_REGION, or AWS_DEFAULT_REGION, is not a region like eu-central-1." })
   }
-  return Option.getOrUndefined(named)
+  if (Option.isNone(named) && !arn.startsWith("arn:aws:")) {
+    return yield* new UsageError({
+      detail: "The role is in a part of AWS where STS has an address in each region only. Name yours with --region.",
+    })
+  }
+  return Aws.endpointOf(Option.getOrUndefined(named))
 })
 
 const tokenOf = Effect.fnUntraced(function* (account: AccountKey, isIdToken: boolean) {
