@@ -198,6 +198,8 @@ describe("helper docker", () => {
       const asked = yield* run(install, { home })
       assert.include(asked.error, "add --yes")
       assert.include(asked.stderr, 'config.json: "credHelpers" {"ghcr.io":"tokenkeep"}')
+      assert.include(asked.stderr, 'exec /opt/bin/tokenkeep helper docker "$@"')
+      assert.notInclude(asked.stderr, "npx")
       assert.deepStrictEqual(filesIn(home), before)
       assert.isUndefined((yield* run([...install, "--yes"], { home })).error)
       assert.strictEqual(
@@ -215,6 +217,15 @@ describe("helper docker", () => {
       assert.isUndefined((yield* run(uninstall, { home })).error)
       assert.deepStrictEqual(filesIn(home), { ...before, "keep/config.json": '{\n  "providers": {}\n}\n' })
       assert.include((yield* run(uninstall, { home })).stderr, "nothing to take back")
+    }),
+  )
+
+  it.effect("is not put in place for good without a word, where it is gone some day", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const install = ["docker", "github", "--host", "ghcr.io", "--install"]
+      const program = ["/home/a/.npm/_npx/1/node_modules/.bin/tokenkeep"]
+      assert.include((yield* run(install, { home, program })).stderr, "npx")
     }),
   )
 

@@ -53,6 +53,8 @@ export interface Asked {
   readonly stdin?: string
   readonly environment?: { readonly [name: string]: string }
   readonly broker?: Layer.Layer<Broker>
+  /** How this program is started. */
+  readonly program?: ReadonlyArray<string>
 }
 
 /** What a command says, and how it ends; failures are said as errors. */
@@ -63,7 +65,7 @@ export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, ask
   const before = yield* TestConsole.logLines
   const beforeErrors = yield* TestConsole.errorLines
   const error = yield* Command.runWith(program, { version: "0" })(["helper", ...args]).pipe(
-    Effect.provideService(ThisProgram, ["/opt/bin/tokenkeep"]),
+    Effect.provideService(ThisProgram, asked.program ?? ["/opt/bin/tokenkeep"]),
     Effect.provideService(ExitStatus, (told) => {
       code = told
     }),
