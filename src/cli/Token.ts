@@ -111,7 +111,7 @@ export const token = Command.make(
   Command.withDescription("Print an access token"),
   Command.withExamples([
     { command: "tokenkeep token example --min-ttl 10m" },
-    { command: 'curl -H "$(tokenkeep token example --format header)" https://api.example/' },
+    { command: "tokenkeep token example --format header | curl -H @- https://api.example/" },
     { command: 'eval "$(tokenkeep token example --env EXAMPLE_TOKEN)"' },
   ]),
 )
