@@ -81,6 +81,8 @@ describe("src", () => {
       "cli/Serve.ts",
       "cli/Services.ts",
       "cli/Window.ts",
+      "cli/doctor/MachineChecks.ts",
+      "cli/doctor/Surroundings.ts",
       "client/BrokerClientEnv.ts",
       "client/HostConnection.ts",
       "import/Machine.ts",
