@@ -4,7 +4,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
+import { Cause, Console, Effect, Exit, Layer, Logger, Runtime } from "effect"
 import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { LoginsLost } from "./broker/Accounts.ts"
@@ -12,6 +12,7 @@ import * as Commands from "./cli/Commands.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as Failures from "./cli/Failures.ts"
 import * as GlobalFlags from "./cli/GlobalFlags.ts"
+import * as HelpText from "./cli/HelpText.ts"
 import * as PluginCommands from "./cli/PluginCommands.ts"
 import * as PluginLoading from "./cli/PluginLoading.ts"
 import * as Screen from "./cli/Screen.ts"
@@ -45,6 +46,17 @@ const presenter: CliOutput.Presenter = {
   present: (event) => (event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)),
 }
 
+/** How the framework speaks: as we do. What a command says of its end by itself is an error. */
+const formatter = Layer.unwrap(
+  Effect.map(Screen.stdout, (look) =>
+    CliOutput.layer({
+      ...CliOutput.defaultFormatter({ colors: look.hasColour }),
+      formatHelpDoc: (doc) => HelpText.format(doc, look),
+      formatError: ({ message }) => `tokenkeep: ${message}`,
+    }),
+  ),
+)
+
 /** As typed, since what was typed may be what is wrong. What follows `--` is for another program. */
 const isForProgram = process.argv.slice(2, [...process.argv, "--"].indexOf("--")).includes("--json")
 
@@ -53,8 +65,8 @@ const report = (error: ExitCode.Failure) => {
   const said = isForProgram
     ? Console.log(JSON.stringify(Failures.toJson(error)))
     : Console.error(`tokenkeep: ${Failures.inWords(error)}`)
-  const isHelp = "errors" in error && error.errors.length === 0
-  return Effect.as(isHelp ? Effect.void : said, ExitCode.of(error))
+  const isSaid = "errors" in error ? error.errors.length === 0 : !Runtime.getErrorReported(error)
+  return Effect.as(isSaid ? Effect.void : said, ExitCode.of(error))
 }
 
 /** A defect is ours, and its insides are not for the terminal. That a login is lost has been said where it happened. */
@@ -85,6 +97,7 @@ tokenkeep.pipe(
     Layer.mergeAll(
       NodeServices.layer,
       Layer.succeed(CliOutput.Presenter, presenter),
+      formatter.pipe(Layer.provide(NodeServices.layer)),
       Layer.succeed(CliConfig.CliConfig, { builtIns }),
       Screen.layerFramework.pipe(Layer.provide(NodeServices.layer)),
       Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),

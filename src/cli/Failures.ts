@@ -1,17 +1,49 @@
 /**
  * What is told of an error that a command ended with: to people in words, to programs as JSON.
  */
-import { Duration } from "effect"
-import { CliOutput } from "effect/cli"
-import { oneLine } from "../domain/RemoteText.ts"
+import { Console, Duration, Effect, Runtime } from "effect"
+import { CliError } from "effect/cli"
+import { oneLine, printable } from "../domain/RemoteText.ts"
+import * as ExitCode from "./ExitCode.ts"
 import type { Failure } from "./ExitCode.ts"
+import { Json } from "./GlobalFlags.ts"
+import { inProgram, ProgramName } from "./ProgramName.ts"
 
-const noColours = CliOutput.defaultFormatter({ colors: false })
+const meant = (suggestions: ReadonlyArray<string>) =>
+  suggestions.length === 0 ? "" : ` Did you mean ${suggestions.map(printable).join(" or ")}?`
+
+/** What is wrong with what was typed; it may hold anything. */
+const typedWrongly = (error: CliError.NonShowHelpErrors): string => {
+  switch (error._tag) {
+    case "UnrecognizedOption":
+      return `There is no flag ${printable(error.option)} here.${meant(error.suggestions)}`
+    case "UnknownSubcommand":
+      return `There is no command ${printable([...(error.parent ?? []), error.subcommand].join(" "))}.${meant(error.suggestions)}`
+    case "MissingOption":
+      return `--${error.option} is missing.`
+    case "MissingArgument":
+      return `${error.argument.toUpperCase()} is missing.`
+    case "UnexpectedArgument":
+      // Not repeated: somebody may have typed a secret where none belongs.
+      return error.arguments.length === 1
+        ? "There is one word too many."
+        : `There are ${error.arguments.length} words too many.`
+    case "InvalidValue": {
+      const what = error.kind === "argument" ? error.option.toUpperCase() : `--${error.option}`
+      const expected = oneLine(error.expected).replace(/^(Expected:?|Schema validation failed:) ?(expected )?/i, "")
+      return error.value === ""
+        ? `${what} has no value. Expected: ${expected}`
+        : `${what} cannot be “${printable(error.value)}”. Expected: ${expected}`
+    }
+    default:
+      return oneLine(error.message)
+  }
+}
 
 /** In words: what happened, what is safe, what to type next. */
 export const inWords = (error: Failure): string => {
   if ("errors" in error) {
-    return `${noColours.formatErrors(error.errors).trim()}\n\nSee: ${error.commandPath.join(" ")} --help`
+    return [...error.errors.map(typedWrongly), `See: ${error.commandPath.join(" ")} --help`].join("\n")
   }
   return error._tag === "ConfigError"
     ? `The environment is not as it must be. ${oneLine(error.message)}`
@@ -22,7 +54,7 @@ export const inWords = (error: Failure): string => {
 const codeOf = (tag: string) => tag.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase()
 
 /** For programs. `code` is the error's tag in capitals. */
-export const toJson = (error: Failure) => {
+export const toJson = (error: Failure, program = "tokenkeep") => {
   if ("errors" in error) return { version: 1, error: { code: "USAGE_ERROR", message: inWords(error) } }
   const account = "account" in error ? error.account : undefined
   const retryAfter = "retryAfter" in error ? error.retryAfter : undefined
@@ -30,9 +62,25 @@ export const toJson = (error: Failure) => {
     version: 1,
     error: {
       code: codeOf(error._tag),
-      message: inWords(error),
+      message: inProgram(program, inWords(error)),
       ...(Duration.isDuration(retryAfter) && { retryAfterSeconds: Math.ceil(Duration.toSeconds(retryAfter)) }),
       ...(account !== undefined && { accounts: [String(account)] }),
     },
   }
 }
+
+/**
+ * Marks an error the way of `effect/cli`, so that whichever program the command is mounted in says it in our words, and
+ * ends with our exit code. Where another program reads, it is told here.
+ */
+export const mark = Effect.fnUntraced(function* (error: Failure) {
+  const program = yield* ProgramName
+  const isForProgram = yield* Json
+  if (isForProgram) yield* Console.log(JSON.stringify(toJson(error, program)))
+  Object.assign(error, {
+    [Runtime.errorExitCode]: ExitCode.of(error),
+    ...(isForProgram
+      ? { [Runtime.errorReported]: false }
+      : { [CliError.userMessage]: inProgram(program, inWords(error)) }),
+  })
+})

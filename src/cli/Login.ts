@@ -78,7 +78,7 @@ export const login = Command.make(
 )
 
 /** No provider is called that, and another nearly is. */
-class ProviderMistyped extends Data.TaggedError("ProviderMistyped")<{ readonly message: string }> {}
+export class ProviderMistyped extends Data.TaggedError("ProviderMistyped")<{ readonly message: string }> {}
 
 const orNearest = ({ bucket }: AccountKey) =>
   Effect.fnUntraced(function* (unknown: ProviderNotConfigured) {

@@ -10,11 +10,13 @@ import type { StoreError } from "../broker/TokenStore.ts"
 import * as Account from "../domain/AccountKey.ts"
 import type { AccountKey } from "../domain/AccountKey.ts"
 import { type AccountRecord, type Attempt, lostAnswer, type RefreshHistory } from "../domain/AccountRecord.ts"
+import { loginCommand, showCommand } from "../domain/LoginCommand.ts"
 import * as LoginState from "../domain/LoginState.ts"
 import { renewAt } from "../domain/RenewalPlan.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { snapshot, toPublic, type TokenSnapshot } from "../domain/Token.ts"
 import type { Snapshot } from "../oauth/Provider.ts"
+import { moveAwayCommand } from "./Shell.ts"
 
 /** How refreshing a login goes; only its host knows. */
 export interface RefreshFacts {
@@ -42,6 +44,42 @@ export interface AccountState {
   readonly refresh: Option.Option<RefreshFacts>
   /** What the provider's definition says of it. Only from the host's own store. */
   readonly details: Snapshot
+  /** Whether a person has to do something, or tokens will stop, or have stopped. */
+  readonly needsAttention: boolean
+  /** What to type next, where one command mends it. */
+  readonly next: Option.Option<string>
+}
+
+/** Nothing of these passes by itself. A token that has to be refreshed, and can be, is not among them. */
+const needsPerson: ReadonlySet<AccountState["state"]> = new Set([
+  "suspect",
+  "reauth_required",
+  "unsaved",
+  "unreadable",
+  "newer",
+  "not_refreshed",
+])
+
+/** How a refresh ends where waiting does not help: the record of the provider has to be changed. */
+const needsChange: ReadonlySet<string> = new Set(["not_entitled", "endpoint_moved", "misconfigured"])
+
+/** With what a person should do about it. */
+const judged = (
+  known: Omit<AccountState, "needsAttention" | "next">,
+  error?: StoreError | TokenError,
+): AccountState => {
+  const { account, refresh, state } = known
+  const last = Option.flatMap(refresh, ({ last }) => last)
+  const isRefused = Option.exists(last, ({ outcome }) => needsChange.has(outcome))
+  const needsLogin = state === "reauth_required" || state === "suspect"
+  const next = needsLogin
+    ? Option.some(loginCommand(account))
+    : error?._tag === "StoreCorrupt" && error.because === undefined
+      ? Option.some(`${moveAwayCommand(error.path)} && ${loginCommand(account)}`)
+      : isRefused
+        ? Option.some(showCommand(account.provider))
+        : Option.none()
+  return { ...known, needsAttention: needsPerson.has(state) || isRefused, next }
 }
 
 /** Lists logins. */
@@ -49,6 +87,8 @@ export class LoginStatus extends Context.Service<
   LoginStatus,
   {
     readonly list: Effect.Effect<ReadonlyArray<AccountState>, StoreError | CallError>
+    /** Whether to list them costs nothing, so that it may be done every other second: no token is handed out for it. */
+    readonly isFree: boolean
   }
 >()("tokenkeep/cli/LoginStatus") {
   /** From the host's store; asks no provider. */
@@ -87,17 +127,18 @@ export class LoginStatus extends Context.Service<
           Effect.as(Option.none()),
           Effect.catchTag("StoreNewer", ({ message }) => Effect.succeedSome(message)),
         )
-        return Option.some<AccountState>(
+        return Option.some(
           Option.isSome(newer)
-            ? { ...known, state: "newer", problem: newer, refresh: Option.none() }
-            : {
+            ? judged({ ...known, state: "newer", problem: newer, refresh: Option.none() })
+            : judged({
                 ...known,
                 ...LoginState.describe(account, record.value, circumstances),
                 refresh: Option.some(factsOf(account, record.value, circumstances.now)),
-              },
+              }),
         )
       })
       return LoginStatus.of({
+        isFree: true,
         list: Effect.gen(function* () {
           const found = yield* Effect.forEach(yield* accounts.list, (account) =>
             Effect.catch(describe(account), (error) => Effect.succeedSome(troubled(account, "unreadable", error))),
@@ -115,14 +156,16 @@ export class LoginStatus extends Context.Service<
       const broker = yield* Broker
       const describe = (account: AccountKey): Effect.Effect<AccountState, CallError> =>
         broker.getToken(account).pipe(
-          Effect.map((token): AccountState => ({
-            account,
-            state: "ok",
-            problem: Option.none(),
-            snapshot: Option.some(snapshot(token)),
-            refresh: Option.none(),
-            details: {},
-          })),
+          Effect.map((token) =>
+            judged({
+              account,
+              state: "ok",
+              problem: Option.none(),
+              snapshot: Option.some(snapshot(token)),
+              refresh: Option.none(),
+              details: {},
+            }),
+          ),
           Effect.catchTags({
             TokenNotFound: (error) => Effect.succeed(troubled(account, "reauth_required", error)),
             RefreshNotAvailable: (error) => Effect.succeed(troubled(account, "reauth_required", error)),
@@ -133,6 +176,7 @@ export class LoginStatus extends Context.Service<
           }),
         )
       return LoginStatus.of({
+        isFree: false,
         list: Effect.gen(function* () {
           const providers = yield* broker.listProviders
           const found = yield* Effect.forEach(providers, (provider) =>
@@ -148,14 +192,18 @@ export class LoginStatus extends Context.Service<
   )
 }
 
-const troubled = (account: AccountKey, state: AccountState["state"], error: StoreError | TokenError): AccountState => ({
-  account,
-  state,
-  problem: Option.some(error.message),
-  snapshot: Option.none(),
-  refresh: Option.none(),
-  details: {},
-})
+const troubled = (account: AccountKey, state: AccountState["state"], error: StoreError | TokenError): AccountState =>
+  judged(
+    {
+      account,
+      state,
+      problem: Option.some(error.message),
+      snapshot: Option.none(),
+      refresh: Option.none(),
+      details: {},
+    },
+    error,
+  )
 
 /** What a plugin says of an account could not be had. */
 class SnapshotFailed extends Data.TaggedError("SnapshotFailed")<{ readonly provider: string }> {

@@ -7,6 +7,9 @@ import { Broker } from "../broker/Broker.ts"
 import { printable } from "../domain/RemoteText.ts"
 import type { Revocation } from "../domain/Revocation.ts"
 import { account } from "./AccountArgument.ts"
+import * as Failures from "./Failures.ts"
+import { Json } from "./GlobalFlags.ts"
+import { inProgram, ProgramName } from "./ProgramName.ts"
 
 /** What is known of the other end. */
 const atProvider: { readonly [outcome in Exclude<Revocation, "nothing">]: string } = {
@@ -23,12 +26,18 @@ export const logout = Command.make(
     const broker = yield* Broker
     const name = printable(account.toString())
     const revocation = yield* broker.removeToken(account)
+    if (yield* Json) {
+      return yield* Console.log(JSON.stringify({ version: 1, account: account.toString(), revocation }))
+    }
     yield* Console.error(
       revocation === "nothing"
-        ? `Nobody was logged in as ${name}; nothing changed. See the logins with: tokenkeep status`
+        ? inProgram(
+            yield* ProgramName,
+            `Nobody was logged in as ${name}; nothing changed. See the logins with: tokenkeep status`,
+          )
         : `Logged out of ${name}: it is forgotten here. ${atProvider[revocation]}`,
     )
-  }),
+  }, Effect.tapError(Failures.mark)),
 ).pipe(
   Command.withDescription("Have the provider revoke a login, and forget it"),
   Command.withExamples([{ command: "tokenkeep logout example:work" }]),

@@ -4,6 +4,7 @@
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Option } from "effect"
+import type { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
 import * as BrokerClientEnv from "../client/BrokerClientEnv.ts"
@@ -21,18 +22,20 @@ export const local = Layer.unwrap(Effect.map(host, ({ layer }) => layer)).pipe(
   Layer.provide(ProcessHygiene.layer),
 )
 
-/** As {@link local}, with what `status` needs. */
-const localWithStatus = Layer.unwrap(Effect.map(host, ({ layerWithStatus }) => layerWithStatus)).pipe(
-  Layer.provideMerge(places),
-  Layer.provide(ProcessHygiene.layer),
-)
+/** A broker, and what `status` needs; where there is no host to ask, things are kept where `config` says. */
+export const eitherIn = <E>(config: Layer.Layer<BrokerConfig, E>) =>
+  Layer.unwrap(
+    Effect.map(BrokerClientEnv.host, (named) =>
+      Option.match(named, {
+        onNone: () =>
+          Layer.unwrap(Effect.map(host, ({ layerWithStatus }) => layerWithStatus)).pipe(
+            Layer.provideMerge(Layer.merge(config, NodeServices.layer)),
+            Layer.provide(ProcessHygiene.layer),
+          ),
+        onSome: (options) => LoginStatus.layerClient.pipe(Layer.provideMerge(BrokerClient.layer(options))),
+      }),
+    ),
+  )
 
 /** A broker, and what `status` needs. */
-export const either = Layer.unwrap(
-  Effect.map(BrokerClientEnv.host, (host) =>
-    Option.match(host, {
-      onNone: () => localWithStatus,
-      onSome: (options) => LoginStatus.layerClient.pipe(Layer.provideMerge(BrokerClient.layer(options))),
-    }),
-  ),
-)
+export const either = eitherIn(BrokerConfigEnv.layer.pipe(Layer.provide(NodeServices.layer)))

@@ -1,18 +1,14 @@
 /**
- * Commands to mount in a command line of one's own: each needs a `Broker`, `status` needs `LoginStatus` too.
+ * Commands for a command line of one's own. `auth` brings everything with it; the single commands need a `Broker`, `status`
+ * needs `LoginStatus` too, and each the flags of `GlobalFlags`.
  */
-import { Command } from "effect/cli"
-import { login } from "./Login.ts"
-import { logout } from "./Logout.ts"
-import { status } from "./Status.ts"
-import { token } from "./Token.ts"
-
-export * as LoginStatus from "./LoginStatus.ts"
+export { type AuthOptions, make as auth } from "./Auth.ts"
 export * as ExitCode from "./ExitCode.ts"
-export { login, logout, status, token }
-
-/** `auth login | token | status | logout`. */
-export const auth = Command.make("auth").pipe(
-  Command.withDescription("Log in and out, and print access tokens"),
-  Command.withSubcommands([login, token, status, logout]),
-)
+export * as Failures from "./Failures.ts"
+export * as GlobalFlags from "./GlobalFlags.ts"
+export { login } from "./Login.ts"
+export * as LoginStatus from "./LoginStatus.ts"
+export { logout } from "./Logout.ts"
+export { ProgramName } from "./ProgramName.ts"
+export { status } from "./Status.ts"
+export { token } from "./Token.ts"

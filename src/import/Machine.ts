@@ -6,8 +6,10 @@ import { Config, Context, Effect, Layer, Option } from "effect"
 
 /** The variables that move the files of some tool. */
 const names = [
+  "AWS_CONFIG_FILE",
   "CLAUDE_CONFIG_DIR",
   "CODEX_HOME",
+  "DOCKER_CONFIG",
   "GEMINI_CLI_HOME",
   "GH_CONFIG_DIR",
   "XDG_CONFIG_HOME",

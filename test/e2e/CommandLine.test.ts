@@ -66,7 +66,10 @@ describe("the command line", () => {
       assert.containSubset(shown, { version: 1, accounts })
       assert.notInclude(status.stdout, token.stdout.trim())
       const table = yield* Program.run(["status"], environment)
-      assert.match(table.stdout, /^ACCOUNT +STATE +EXPIRES +SCOPES\ndemo +ok +in \d+ min +openid offline_access\n$/)
+      assert.match(
+        table.stdout,
+        /^ACCOUNT +STATE +EXPIRES +RENEWS +SCOPES\ndemo +ok +in \d+ min +in \d+ min +openid offline_access\n$/,
+      )
 
       assert.strictEqual((yield* Program.run(["logout", "demo"], environment)).code, 0)
       const refused = yield* Program.run(["token", "demo"], environment)

@@ -95,6 +95,10 @@ describe.concurrent("tokenkeep grant", () => {
       })
       assert.deepStrictEqual([inSandbox.code, inSandbox.stdout], [0, "access-1\n"], inSandbox.stderr)
 
+      const status = yield* well("status")
+      assert.match(status.stdout, /^ACCOUNT .* GRANTED TO\n.*^github:work +ok .* my agents$/ms)
+      assert.match(status.stdout, /^github:other +ok .* -$/m)
+
       const holder = yield* Effect.promise(() => connect(socket, capability))
       const codes = () =>
         Effect.promise(() => Promise.all([holder.codeOf("get_token", work), holder.codeOf("get_token", other)]))
