@@ -39,14 +39,17 @@ export const inputFor = Effect.fnUntraced(function* ({ authUrl, flowType }: Init
 /** The token that comes of it. */
 export const wait = Effect.fnUntraced(function* (begun: InitiatedLogin, shown: ShownLogin, input: Input) {
   const waiting = yield* waitingFor(shown, input)
-  const line: Line = input === "keys" ? PastedLine.fromKeys(waiting.pasted) : PastedLine.fromLines
+  const line: Line = input === "keys" ? PastedLine.fromKeys(waiting.pasted) : (yield* linesFor(input)).next
   const token = Effect.gen(function* () {
     if (begun.flowType === "pkce_redirect") return yield* exchange(begun, line)
     if (input === "none") return yield* poll(begun)
     return yield* Effect.raceFirst(poll(begun), bring(begun, shown, line, waiting.clear))
   })
   return yield* Effect.raceFirst(token, waiting.forever).pipe(Effect.ensuring(waiting.clear))
-})
+}, Effect.scoped)
+
+const linesFor = (input: Input) =>
+  input === "lines" ? PastedLine.fromLines : Effect.succeed({ next: Effect.succeedNone })
 
 /** How often a program is told that it still waits. */
 const tellPace = Schedule.spaced("1 minute")

@@ -69,7 +69,7 @@ interface Layout {
 const widthOf = (lines: ReadonlyArray<string>) => Math.max(0, ...lines.map((line) => stringWidth(line)))
 
 const indented = (text: string, columns: number) =>
-  wrap(text, Math.max(narrowest, Math.min(columns, widest)) - margin.length).map((line) => `${margin}${line}`)
+  wrap(text, Math.max(narrowest, Math.min(columns - 1, widest)) - margin.length).map((line) => `${margin}${line}`)
 
 /** Text that may be of any length. */
 export const paragraph = (text: string, look: Look): ReadonlyArray<string> => indented(text, look.columns())

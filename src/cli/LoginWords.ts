@@ -91,7 +91,7 @@ You have ${time}. Ctrl-C cancels.${hint === "" ? "" : `\n${hint}`}`,
 
   waiting: {
     browser: "Waiting for your browser",
-    device: "Waiting for you to enter the code",
+    device: "Waiting for you to enter it",
     paste: "Waiting for what you paste",
   },
   left: (time) => `${time} left`,

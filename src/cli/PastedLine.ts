@@ -4,7 +4,7 @@
  * On a terminal it is read key by key: a terminal that gathers lines itself cuts them off, at 1,024 characters on macOS,
  * and shows them, though there is a code in them.
  */
-import { Data, Effect, Option, Queue, Stdio, Stream, Terminal } from "effect"
+import { type Cause, Data, Effect, Option, Queue, Stdio, Stream, Terminal } from "effect"
 
 /** The person wants no more: while keys are read the terminal does not say so by itself. */
 export class Stopped extends Data.TaggedError("Stopped")<{}> {}
@@ -58,14 +58,22 @@ export const fromKeys = Effect.fnUntraced(function* (onChange: (length: number) 
   }
 })
 
-/** The first line on stdin. */
+/** Reads stdin while the scope is open. `next` is the next line in it, or nothing, if there is no more. */
 export const fromLines = Effect.gen(function* () {
   const { stdin } = yield* Stdio.Stdio
-  const line = yield* stdin.pipe(
+  const lines = yield* Queue.make<string, Cause.Done>()
+  yield* stdin.pipe(
     Stream.decodeText,
     Stream.splitLines,
-    Stream.runHead,
-    Effect.orElseSucceed(() => Option.none<string>()),
+    Stream.filter((line) => line.trim() !== ""),
+    Stream.runForEach((line) => Queue.offer(lines, line)),
+    Effect.ignore,
+    Effect.andThen(Queue.end(lines)),
+    Effect.forkScoped,
   )
-  return Option.filter(line, (text) => text.trim() !== "")
+  const next = Queue.take(lines).pipe(
+    Effect.asSome,
+    Effect.catchTag("Done", () => Effect.succeedNone),
+  )
+  return { next }
 })

@@ -12,6 +12,7 @@ import * as TokenFormat from "../helpers/TokenFormat.ts"
 import { version } from "../version.ts"
 import { account } from "./AccountArgument.ts"
 import { confirm, yes } from "./Confirm.ts"
+import * as Failures from "./Failures.ts"
 import { Json } from "./GlobalFlags.ts"
 import { handoutOf, print } from "./Handouts.ts"
 import { Lifetime } from "./Lifetime.ts"
@@ -105,7 +106,7 @@ export const token = Command.make(
         Option.getOrUndefined(variable),
       ),
     )
-  }),
+  }, Effect.tapError(Failures.mark)),
 ).pipe(
   Command.withDescription("Print an access token"),
   Command.withExamples([
