@@ -560,10 +560,11 @@ describe("tokenkeep doctor, of providers", () => {
         record: Schema.decodeUnknownSync(ProviderRecord)(endpointsAt(`https://${name}.example`)),
       })
       const names = ["dns", "tls", ...Array.from({ length: 8 }, (_, i) => `slow${i}`)]
-      const fiber = yield* ProviderChecks.network(names.map(named), false).pipe(
-        Effect.provide(ProviderFetch.layer.pipe(Layer.provide(Layer.succeed(FetchHttpClient.Fetch, fetch)))),
-        Effect.forkChild,
-      )
+      const ask = (some: ReadonlyArray<string>) =>
+        ProviderChecks.network(some.map(named), false).pipe(
+          Effect.provide(ProviderFetch.layer.pipe(Layer.provide(Layer.succeed(FetchHttpClient.Fetch, fetch)))),
+        )
+      const fiber = yield* Effect.forkChild(ask(names))
       yield* TestClock.adjust("5 seconds")
       const found = yield* Fiber.join(fiber)
       assert.strictEqual(found.length, names.length)
@@ -571,6 +572,9 @@ describe("tokenkeep doctor, of providers", () => {
       assert.match(found[1]?.message ?? "", /certificate .* \(TLS, SELF_SIGNED_CERT_IN_CHAIN\)/)
       assert.strictEqual(found[1]?.command, "export NODE_EXTRA_CA_CERTS=/path/to/ca.pem")
       assert.match(found[2]?.message ?? "", /slow0\.example did not answer within 5 s/)
+      const offline = yield* ask(["dns", "other-dns"])
+      assert.strictEqual(offline.length, 1)
+      assert.match(offline[0]?.message ?? "", /None of the names of 2 providers .* offline/)
     }),
   )
 })

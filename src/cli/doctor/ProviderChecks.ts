@@ -145,6 +145,8 @@ interface Reached {
   /** How far its clock is ahead of ours, in seconds. */
   readonly ahead: Option.Option<number>
   readonly host: string
+  /** Whether not even its name was found. */
+  readonly isUnknown: boolean
 }
 
 /** How far a clock is ahead of ours: what it said in the middle of the request, to the second. */
@@ -160,11 +162,13 @@ const why = ({ code = "", what }: FetchFailure, host: string): string => {
   if (what === "timeout") return `${host} did not answer within 5 s`
   if (what === "not-public")
     return `${host} is no public address, and may not be asked for a server that was found by itself`
-  if (/^(ENOTFOUND|EAI_)/.test(code)) return `the name ${host} leads nowhere (DNS, ${code})`
+  if (isNameUnknown({ code })) return `the name ${host} leads nowhere (DNS, ${code})`
   if (code === "ECONNREFUSED") return `nobody listens at ${host}`
   if (/TLS|SSL|CERT/.test(code)) return `the certificate of ${host} is not one to trust (TLS, ${code})`
   return `${host} could not be reached${code === "" ? "" : ` (${printable(code)})`}`
 }
+
+const isNameUnknown = ({ code = "" }: Pick<FetchFailure, "code">): boolean => /^(ENOTFOUND|EAI_)/.test(code)
 
 const isCertificate = ({ code = "" }: FetchFailure): boolean =>
   /SELF_SIGNED|UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY/.test(code)
@@ -185,7 +189,12 @@ const reach = Effect.fnUntraced(function* (place: Place): Effect.fn.Return<Reach
     if (answer._tag === "Failure") {
       const message = `${who}: ${why(answer.failure, oneLine(host))}. Logins are safe, and tokens are handed out while they are good.`
       const command = isCertificate(answer.failure) ? "export NODE_EXTRA_CA_CERTS=/path/to/ca.pem" : showCommand(name)
-      return { finding: Option.some(problem("network", message, command)), ahead, host }
+      return {
+        finding: Option.some(problem("network", message, command)),
+        ahead,
+        host,
+        isUnknown: isNameUnknown(answer.failure),
+      }
     }
     ahead = aheadOf(answer.success, from, yield* Clock.currentTimeMillis)
     ;({ status } = answer.success)
@@ -193,13 +202,13 @@ const reach = Effect.fnUntraced(function* (place: Place): Effect.fn.Return<Reach
   }
   if (status >= 500 || status === 429) {
     const message = `${who}: ${oneLine(host)} has trouble of its own (HTTP ${status}). Logins are safe; try again later.`
-    return { finding: Option.some(warning("network", message)), ahead, host }
+    return { finding: Option.some(warning("network", message)), ahead, host, isUnknown: false }
   }
   if (isMetadata && status !== 200) {
     const message = `${who}: ${oneLine(host)} answers, and has no metadata where the issuer of the record should have it (HTTP ${status}). Logins are safe, and cannot be refreshed; correct the issuer, seen with:`
-    return { finding: Option.some(problem("network", message, showCommand(name))), ahead, host }
+    return { finding: Option.some(problem("network", message, showCommand(name))), ahead, host, isUnknown: false }
   }
-  return { finding: Option.none(), ahead, host }
+  return { finding: Option.none(), ahead, host, isUnknown: false }
 })
 
 /** More than this, and tokens are taken for fresh that are not, or for stale. */
@@ -260,11 +269,16 @@ export const network = Effect.fnUntraced(function* (records: ReadonlyArray<Named
               ),
               ahead: Option.none(),
               host: place.host,
+              isUnknown: false,
             }),
         }),
       ),
     { concurrency: atATime },
   )
+  if (reached.length > 1 && reached.every(({ isUnknown }) => isUnknown)) {
+    const message = `None of the names of ${reached.length} providers leads anywhere (DNS), ${oneLine(reached[0]?.host ?? "")} among them: this machine seems to be offline. Logins are safe, and tokens are handed out while they are good.`
+    return [problem("network", message)]
+  }
   const found = reached.flatMap(({ finding }) => Option.toArray(finding))
   const hosts = `${all.length === 1 ? "the provider answers" : `all ${all.length} providers answer`}`
   return [...orOk(found, "network", hosts), ...(yield* skew(reached))]
