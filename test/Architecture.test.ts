@@ -106,6 +106,8 @@ describe("src", () => {
       "cli/Services.ts",
       "cli/ThisProgram.ts",
       "cli/Window.ts",
+      "cli/doctor/MachineChecks.ts",
+      "cli/doctor/Surroundings.ts",
       "client/BrokerClientEnv.ts",
       "client/Endpoint.ts",
       "client/HostConnection.ts",

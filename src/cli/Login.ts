@@ -13,6 +13,7 @@ import { loginCommand } from "../domain/LoginCommand.ts"
 import { printable } from "../domain/RemoteText.ts"
 import type { PublicToken } from "../domain/Token.ts"
 import { account } from "./AccountArgument.ts"
+import * as Failures from "./Failures.ts"
 import * as FlowChoice from "./FlowChoice.ts"
 import { Json } from "./GlobalFlags.ts"
 import * as LoginInstructions from "./LoginInstructions.ts"
@@ -67,7 +68,7 @@ export const login = Command.make(
     if (isForProgram) return yield* LoginJson.loggedIn(shown, token)
     const mark = look.isTerminal && look.isUnicode ? `${look.paint("green", "✓")} ` : ""
     yield* say(inPlace(`${mark}${words.loggedIn(shown.account)} ${yield* validity(token)}`))
-  }),
+  }, Effect.tapError(Failures.mark)),
 ).pipe(
   Command.withDescription("Log in at a provider"),
   Command.withExamples([

@@ -4,6 +4,7 @@
  */
 import { readFileSync, statSync } from "node:fs"
 import { reservedFields } from "../domain/ReservedFields.ts"
+import { isSecure } from "../oauth/SecureAddress.ts"
 import { isMaybe, isName, isObject, isText, isTexts, type JsonObject } from "./Json.ts"
 
 /** The file as JSON; an empty object if there is none. Throws if it cannot be read. */
@@ -32,8 +33,8 @@ export const missing: { readonly [name: string]: ReadonlyArray<string> } = {
   copilot: [],
   gemini: [],
   github: ["clientId"],
-  gitlab: ["clientId"],
-  google: ["clientId"],
+  gitlab: ["clientId", "scopes"],
+  google: ["clientId", "scopes"],
   microsoft: ["clientId"],
   oidc: ["issuer", "clientId"],
   qwen: [],
@@ -43,12 +44,10 @@ const required = ["clientId", "scopes", "flows"]
 
 const flows = new Set(["pkce_redirect", "device_code", "browser_redirect"])
 
-const isUrl = (value: unknown): boolean =>
-  typeof value === "string" &&
-  /^(?:https:\/\/[a-z0-9-]+(?:\.[a-z0-9-]+)+|http:\/\/(?:localhost|127\.0\.0\.1))(?::[1-9]\d{0,3})?(?:\/[\w./~-]*)?$/.test(
-    value,
-  ) &&
-  !/\/\/[\d.]*$|\.\d+(?:[:/]|$)/.test(value.replace("http://127.0.0.1", ""))
+const isUrl = (value: unknown): boolean => {
+  const url = typeof value === "string" ? URL.parse(value) : null
+  return url !== null && isSecure(url)
+}
 
 const isUrls = (value: unknown): boolean => Array.isArray(value) && value.every(isUrl)
 
