@@ -25,8 +25,8 @@ export const commandsIn = (
     return [[program, ...filled, ...(hasPlace ? [] : [address])]]
   })
 
-/** How long a program that cannot open anything may take to say so. */
-const failsWithin = "1 second"
+/** How long a program that cannot open anything may take to say so; meanwhile the person sees nothing. */
+const failsWithin = "400 millis"
 
 /** Starts a program that goes on without us; whether it did not fail at once. */
 const start = (program: string, args: ReadonlyArray<string>) =>

@@ -36,7 +36,7 @@ export const pick = Effect.gen(function* () {
       ...terminal,
       display: (text) => Stream.run(Stream.make(text), stdio.stderr({ endOnDone: false })),
     }),
-    Effect.catchTag("QuitError", () => Effect.andThen(Console.error(words.nothingPicked), Effect.interrupt)),
+    Effect.catchTag("QuitError", () => Effect.andThen(Console.error(`\n${words.nothingPicked}`), Effect.interrupt)),
   )
   return Account.make(picked)
 })

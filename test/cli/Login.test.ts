@@ -170,6 +170,20 @@ describe("the flow of tokenkeep login", () => {
     )
   }
 
+  it.effect("is a code in a container that says so by a file", () =>
+    Effect.gen(function* () {
+      for (const [files, flow] of [
+        [["/.dockerenv"], "device_code"],
+        [["/run/.containerenv"], "device_code"],
+        [["/etc/passwd"], "browser_redirect"],
+      ] as const) {
+        const { asked, run } = setUp({ flows: all }, { environment: desktop, files, isTerminal: false })
+        yield* run("demo")
+        assert.deepStrictEqual(asked, [`demo ${flow}`])
+      }
+    }),
+  )
+
   it.effect("is never one in which somebody must paste, where nobody may be asked", () =>
     Effect.gen(function* () {
       const { asked, run } = setUp({ flows: ["pkce_redirect"] }, { environment: desktop })
@@ -320,7 +334,7 @@ describe("what a person sees of a login", () => {
       const running = yield* Effect.forkChild(run("demo"))
       yield* until("10:00 left")
       yield* TestClock.adjust("1 second")
-      assert.include(said.stderr, "9:59 left")
+      assert.include(visible(said.stderr), "\r␛[J  Waiting for you to enter it · 9:59 left")
       yield* TestClock.adjust("2 seconds")
       yield* Fiber.join(running)
       assert.include(said.stderr, "│   WDJB-MJHT   │")
@@ -329,6 +343,24 @@ describe("what a person sees of a login", () => {
       // The line is gone, and what came of it takes its place.
       assert.match(visible(said.stderr), /\r␛\[J {2}✓ Logged in as demo\. The access token is valid for 60 min\.\n$/)
       assert.strictEqual(said.stdout, "")
+    }),
+  )
+
+  it.effect("is no QR code, where it would drive the rest off the screen", () =>
+    Effect.gen(function* () {
+      for (const [columns, rows] of [
+        [80, 20],
+        [60, 28],
+        [30, 60],
+      ] as const) {
+        const { run, said } = setUp({}, { columns, rows })
+        yield* run("demo")
+        assert.include(said.stderr, "WDJB-MJHT")
+        assert.notMatch(said.stderr, /[▀▄█]{3}/)
+      }
+      const below = setUp({}, { columns: 60, rows: 60 })
+      yield* below.run("demo")
+      assert.match(below.said.stderr, /[▀▄█]{3}/)
     }),
   )
 
@@ -570,7 +602,12 @@ describe("a browser that cannot reach this machine", () => {
         yield* terminal.paste(answer.replace(/state=[^&]*/, "state=wrong"))
         yield* terminal.press("return")
         yield* settle
-        assert.include(terminal.said.stderr, "That is not the address")
+        const [, after = ""] = visible(terminal.said.stderr).split("That is not the address")
+        assert.match(after, /from its http:\/\/ on\.\n\n/)
+        yield* Effect.repeat(Effect.sleep("50 millis"), {
+          until: () => /Waiting[^\n]*\n {2}Paste here: $/.test(visible(terminal.said.stderr)),
+        })
+        assert.match(visible(terminal.said.stderr), /Waiting[^\n]*\n[^\n]*␛\[1A\r␛\[J {2}Waiting/)
         yield* terminal.paste(answer)
         yield* terminal.press("return")
         yield* Fiber.join(running)
