@@ -121,14 +121,13 @@ const places = Effect.fnUntraced(function* (lock: MachineChecks.MakeLock) {
     Layer.provideMerge(Accounts.layer),
     Layer.provideMerge(files),
     Layer.provideMerge(ProviderFetch.layer),
-    Layer.merge(Search.layer),
   )
 })
 
 const ofLogins = Effect.fnUntraced(function* (isOffline: boolean) {
   const { findings, saving } = yield* LoginChecks.logins
   const left = yield* guarded("leftovers", Effect.flatMap(LoginChecks.savingFiles(saving), FileChecks.leftovers))
-  const copies = yield* guarded("copies", LoginChecks.copies)
+  const copies = yield* guarded("copies", LoginChecks.copies.pipe(Effect.provide(Search.layer)))
   const { findings: usable, records } = yield* ProviderChecks.records(yield* LoginChecks.providersInUse)
   const network = yield* guarded("network", ProviderChecks.network(records, isOffline))
   return [...findings, ...left, ...copies, ...usable, ...network]

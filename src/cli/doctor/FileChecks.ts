@@ -155,7 +155,11 @@ const checkConfigPlace = Effect.fnUntraced(function* (configFile: string) {
     const there = yield* look(path)
     if (there === "unreadable") {
       const message = `${oneLine(path)} cannot be looked at: ${oneLine(folder)} or a folder above it is no folder, or is closed to you. Nothing was changed.`
-      return { isUsable: false, findings: [problem("folders", message, `ls -ld ${quoted(folder)}`)] }
+      const above = yield* look(folder)
+      const isOurs =
+        above !== "unreadable" && Option.exists(above, (there) => there.info.type === "Directory" && !isOthers(there))
+      const command = isOurs ? `chmod u+rwx ${quoted(folder)}` : `ls -ld ${quoted(folder)}`
+      return { isUsable: false, findings: [problem("folders", message, command)] }
     }
     if (Option.isNone(there)) break
     const type = path === folder ? "Directory" : "File"
