@@ -20,11 +20,12 @@ const layers = [
   "import",
   "server",
   "client",
+  "quick",
   "testing",
   "cli",
 ]
 /** These sit on top of all folders. */
-const top = new Set(["http.ts", "index.ts", "main.ts"])
+const top = new Set(["bin.ts", "http.ts", "index.ts", "main.ts"])
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"))
 const textOf = (file: string) => readFileSync(join(src, file), "utf8")
@@ -35,6 +36,15 @@ const targetsOf = (file: string) =>
     .filter((path) => path.startsWith("."))
     .map((path) => relative(src, join(src, dirname(file), path)))
 
+/** What is loaded with a file, before anything is imported by a call. */
+const loaded = (from: string, seen = new Set<string>()): ReadonlySet<string> => {
+  if (seen.has(from)) return seen
+  seen.add(from)
+  const imports = [...textOf(from).matchAll(/^(?:import|export)(?! type) [^"]*from "(\.[^"]+)"/gm)]
+  for (const [, path = ""] of imports) loaded(join(dirname(from), path), seen)
+  return seen
+}
+
 describe("src", () => {
   it("imports only downward", () => {
     for (const file of files) {
@@ -43,6 +53,8 @@ describe("src", () => {
       for (const target of targetsOf(file)) {
         const [targetFolder = ""] = target.split("/")
         if (top.has(file) || target === "version.ts") continue
+        // The whole program, when nothing quick can be said.
+        if (folder === "quick" && target === "main.ts") continue
         assert.include(layers, folder, `${file} is in no known folder`)
         assert.isAtMost(layers.indexOf(targetFolder), rank, `${file} imports ${target}`)
         assert.isAtLeast(layers.indexOf(targetFolder), 0, `${file} imports ${target}`)
@@ -56,7 +68,15 @@ describe("src", () => {
 
   it("has no file that nothing imports", () => {
     const imported = new Set(files.flatMap(targetsOf))
-    const entries = new Set(["http.ts", "index.ts", "main.ts", "cli/index.ts", "testing/index.ts", "testing/main.ts"])
+    const entries = new Set([
+      "bin.ts",
+      "http.ts",
+      "index.ts",
+      "main.ts",
+      "cli/index.ts",
+      "testing/index.ts",
+      "testing/main.ts",
+    ])
     assert.deepStrictEqual(
       files.filter((file) => !imported.has(file) && !entries.has(file)),
       [],
@@ -65,30 +85,43 @@ describe("src", () => {
 
   it("keeps the domain pure, and Node at the edges", () => {
     const edges = [
+      "bin.ts",
       "broker/AccountLockFile.ts",
       "broker/BrokerConfigEnv.ts",
       "broker/EventCommand.ts",
       "broker/EventRelay.ts",
       "broker/UsageFile.ts",
       "cli/Auth.ts",
+      "cli/Browser.ts",
       "cli/CapabilityFile.ts",
       "cli/ChildProcess.ts",
+      "cli/Desktop.ts",
       "cli/Events.ts",
       "cli/ExitStatus.ts",
+      "cli/LoopbackAnswer.ts",
       "cli/PluginLoading.ts",
       "cli/ProcessHygiene.ts",
       "cli/Screen.ts",
       "cli/Serve.ts",
       "cli/Services.ts",
+      "cli/ThisProgram.ts",
       "cli/Window.ts",
       "cli/doctor/MachineChecks.ts",
       "cli/doctor/Surroundings.ts",
       "client/BrokerClientEnv.ts",
+      "client/Endpoint.ts",
       "client/HostConnection.ts",
       "import/Machine.ts",
       "main.ts",
       "oauth/LoopbackListenerNode.ts",
       "oauth/PublicFetchNode.ts",
+      "quick/CompileCache.ts",
+      "quick/Configuration.ts",
+      "quick/HelpTexts.ts",
+      "quick/HostToken.ts",
+      "quick/Places.ts",
+      "quick/Quick.ts",
+      "quick/StoredToken.ts",
       "server/AuditFile.ts",
       "server/EventFollower.ts",
       "server/Listener.ts",
@@ -134,16 +167,18 @@ describe("src", () => {
       ["client/AuthorizedHttpClient.ts", "oauth/LoopbackListenerNode.ts"],
       "which are loaded when they are needed",
     )
-    const loaded = (from: string, seen = new Set<string>()): ReadonlySet<string> => {
-      if (seen.has(from)) return seen
-      seen.add(from)
-      const imports = [...textOf(from).matchAll(/^(?:import|export)(?! type) [^"]*from "(\.[^"]+)"/gm)]
-      for (const [, path = ""] of imports) loaded(join(dirname(from), path), seen)
-      return seen
-    }
     assert.include([...loaded("http.ts")], "client/AuthorizedHttpClient.ts")
     for (const entry of ["index.ts", "main.ts"]) {
       for (const file of usesHttp) assert.isFalse(loaded(entry).has(file), `${entry} loads ${file}`)
+    }
+  })
+
+  it("answers quickly without Effect", () => {
+    const quick = [...loaded("bin.ts")]
+    assert.include(quick, "quick/HostToken.ts")
+    for (const file of quick) {
+      const packages = importsOf(file).filter((path) => !path.startsWith(".") && !path.startsWith("node:"))
+      assert.deepStrictEqual(packages, [], file)
     }
   })
 

@@ -1,11 +1,13 @@
 /**
  * The configuration file: what it says of providers, and all the rest, which is kept as it is.
  *
- * Providers are an object, by name; or a list, of records with a name, and of the modules that are plugins.
+ * Providers are an object, by name; or a list, of records with a name, and of the modules that are plugins. `hosts` says
+ * which account's token may go to which host; what of it makes no sense binds nothing, and spoils nothing else.
  */
 import { Effect, Option, Predicate, Schema } from "effect"
 import { ProviderName } from "../domain/AccountKey.ts"
 import { ConfigCorrupt, type StoreUnavailable } from "../domain/Errors.ts"
+import * as HostBinding from "../helpers/HostBinding.ts"
 
 const NamedRecord = Schema.StructWithRest(Schema.Struct({ name: ProviderName }), [
   Schema.Record(Schema.String, Schema.Json),
@@ -89,4 +91,18 @@ export const withRecord = (config: ConfigFile, name: string, record?: Schema.Jso
   }
   const others = Object.entries(providers).filter(([other]) => record !== undefined || other !== name)
   return { ...config, providers: { ...Object.fromEntries(others), ...(record !== undefined && { [name]: record }) } }
+}
+
+/** The hosts that are bound to accounts. */
+export const hosts = (config: ConfigFile) => HostBinding.read(config["hosts"])
+
+const isJsonObject = Schema.is(Schema.Record(Schema.String, Schema.Json))
+
+/** The file with this said of a host; or nothing any more, without an entry. */
+export const withHost = (config: ConfigFile, host: string, entry?: HostBinding.HostEntry): ConfigFile => {
+  const { hosts, ...rest } = config
+  const known = isJsonObject(hosts) ? Object.entries(hosts) : []
+  const others = known.filter(([other]) => entry !== undefined || other !== host)
+  const all = { ...Object.fromEntries(others), ...(entry !== undefined && { [host]: entry }) }
+  return { ...rest, providers: config.providers, ...(Object.keys(all).length > 0 && { hosts: all }) }
 }

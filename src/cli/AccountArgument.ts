@@ -3,14 +3,8 @@
  */
 import { Schema, SchemaTransformation } from "effect"
 import { Argument } from "effect/cli"
-import { AccountKeyFromString, canonicalName, split, textOf } from "../domain/AccountKey.ts"
-
-/** People write an address in more than one way; a pattern is what it is. */
-const canonical = (text: string): string => {
-  if (text.includes("*")) return text
-  const { bucket, provider } = split(text.replace(/^https?:/i, (scheme) => scheme.toLowerCase()))
-  return textOf(canonicalName(provider), bucket)
-}
+import { AccountKeyFromString } from "../domain/AccountKey.ts"
+import { canonical } from "../domain/AccountText.ts"
 
 /** The text of an account, or a pattern of accounts, as a person types it. */
 export const Typed = Schema.String.pipe(

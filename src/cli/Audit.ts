@@ -14,7 +14,10 @@ import { Lifetime } from "./Lifetime.ts"
 import { UsageError } from "./UsageError.ts"
 
 /** The log is not as it was written. What is wrong has been said, on stdout. */
-class AuditBroken extends Data.TaggedError("AuditBroken")<{ readonly directory: string; readonly count: number }> {
+export class AuditBroken extends Data.TaggedError("AuditBroken")<{
+  readonly directory: string
+  readonly count: number
+}> {
   override get message(): string {
     const problems = this.count === 1 ? "one place" : `${this.count} places`
     return `The audit log is not as it was written, in ${problems}. It was left as it is; to keep what there is, copy ${this.directory}`
@@ -22,7 +25,10 @@ class AuditBroken extends Data.TaggedError("AuditBroken")<{ readonly directory: 
 }
 
 /** No request of the log was answered with the token. */
-class NobodyHasIt extends Data.TaggedError("NobodyHasIt")<{ readonly fingerprint: string; readonly since: string }> {
+export class NobodyHasIt extends Data.TaggedError("NobodyHasIt")<{
+  readonly fingerprint: string
+  readonly since: string
+}> {
   override get message(): string {
     return `Nobody was given a token with the fingerprint ${this.fingerprint} since ${this.since}, where the audit log begins.`
   }

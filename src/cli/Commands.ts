@@ -15,6 +15,10 @@ const load = {
   exec: () => import("./Exec.ts").then(({ exec }) => exec),
   provider: () => import("./Provider.ts").then(({ provider }) => provider.pipe(Command.provide(Services.local))),
   key: () => import("./Key.ts").then(({ key }) => key),
+  helper: () =>
+    import("./Helper.ts").then(({ helper }) =>
+      helper.pipe(Command.provide(Services.either), Command.provide(Services.places)),
+    ),
   import: () => import("./Import.ts").then(({ importing }) => importing),
   grant: () => import("./Grant.ts").then(({ grant }) => grant.pipe(Command.provide(Services.places))),
   approve: () => import("./Approve.ts").then(({ approve }) => approve.pipe(Command.provide(Services.places))),

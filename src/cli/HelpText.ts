@@ -15,6 +15,9 @@ const widestName = 28
 const wrap = (text: string, width: number): ReadonlyArray<string> =>
   text.match(new RegExp(`\\S(?:.{0,${width - 2}}\\S)?(?=\\s|$)|\\S+`, "g")) ?? [""]
 
+/** So wide is the name of a row in a description. */
+const rowName = 15
+
 type Row = readonly [name: string, text: string]
 
 /** Names, and beside them what they mean. */
@@ -28,6 +31,15 @@ const table = (rows: ReadonlyArray<Row>, width: number): ReadonlyArray<string> =
       : [`  ${name.padEnd(column)}  ${first}`.trimEnd(), ...below]
   })
 }
+
+/** Paragraphs; and rows of a name, two spaces or more, and a text. */
+const paragraphs = (text: string, width: number): ReadonlyArray<string> =>
+  text.split("\n").flatMap((line) => {
+    const [, name, meaning] = /^ *(\S+) {2,}(\S.*)$/.exec(line) ?? []
+    return name === undefined || meaning === undefined
+      ? wrap(line, width)
+      : table([[name.padEnd(rowName), meaning]], width)
+  })
 
 /** What the framework calls the values of flags that have no name of their own. */
 const unnamed: { readonly [type: string]: string } = {
@@ -75,7 +87,7 @@ export const format = (doc: HelpDoc.HelpDoc, look: Look): string => {
   const root = doc.commandPath?.[0] ?? ""
 
   return [
-    ...(doc.description === "" ? [] : [...wrap(doc.description, width), ""]),
+    ...(doc.description === "" ? [] : [...paragraphs(doc.description, width), ""]),
     ...section("USAGE", [`  ${usageOf(doc.usage)}`]),
     ...section("COMMANDS", table(commands, width)),
     ...section("ARGUMENTS", table((doc.args ?? []).map(argumentRow), width)),

@@ -8,11 +8,14 @@ import * as EventCommand from "../broker/EventCommand.ts"
 import { Adoptions } from "../import/Adoptions.ts"
 import { GrantHolders } from "./GrantHolders.ts"
 import { LoginStatus } from "./LoginStatus.ts"
+import { StoredLogins } from "./StoredLogins.ts"
 
 export const layer = BrokerHost.layer.pipe(
   Layer.provideMerge(EventCommand.layer),
   Layer.provide(Adoptions.layerFeeding),
 )
 
-/** As {@link layer}, how its logins are, and who may use them. */
-export const layerWithStatus = Layer.mergeAll(LoginStatus.layerHost, GrantHolders.layer).pipe(Layer.provideMerge(layer))
+/** As {@link layer}, how its logins are, what else is known of them, and who may use them. */
+export const layerWithStatus = Layer.mergeAll(LoginStatus.layerHost, StoredLogins.layerHost, GrantHolders.layer).pipe(
+  Layer.provideMerge(layer),
+)

@@ -4,6 +4,7 @@
 import { Console, DateTime, Effect, Option, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as ExitStatus from "./ExitStatus.ts"
+import * as Failures from "./Failures.ts"
 import { Json } from "./GlobalFlags.ts"
 import { LoginStatus } from "./LoginStatus.ts"
 import { inProgram, ProgramName } from "./ProgramName.ts"
@@ -14,8 +15,8 @@ import { UsageError } from "./UsageError.ts"
 import { Window } from "./Window.ts"
 
 const legend = Object.entries(StatusTable.states)
-  .map(([state, [, meaning]]) => `${state.padEnd(15)}  ${meaning}`)
-  .join("\n    ")
+  .map(([state, [, meaning]]) => `${state}  ${meaning}`)
+  .join("\n")
 
 export const status = Command.make(
   "status",
@@ -31,17 +32,11 @@ export const status = Command.make(
     const survey = yield* take
     yield* json ? Console.log(JSON.stringify(toJson(survey))) : show(survey)
     if (needAttention(survey).length > 0) yield* ExitStatus.set(1)
-  }),
+  }, Effect.tapError(Failures.mark)),
 ).pipe(
   Command.withShortDescription("Show the logins, and which of them need you"),
   Command.withDescription(
-    `Show the logins: how they are, when their tokens expire and are renewed, and who was
-  granted them. Exits with 1 if one of them needs somebody: in any state but ok and
-  expiring, or after a refresh that was refused. Through a socket it asks for each
-  token, as any program would.
-
-  The states:
-    ${legend}`,
+    `Show the logins: how they are, when their tokens expire and are renewed, and who was granted them. Exits with 1 if one of them needs somebody: in any state but ok and expiring, or after a refresh that was refused. Through a socket it asks for each token, as any program would.\n\n${legend}`,
   ),
   Command.withExamples([{ command: "tokenkeep status --watch" }, { command: "tokenkeep status --json" }]),
 )

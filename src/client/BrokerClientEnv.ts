@@ -7,10 +7,10 @@
  * | `TOKENKEEP_CAPABILITY_FD` | the number of a descriptor with the capability; it can be read again, and is left open |
  * | `TOKENKEEP_CAPABILITY` | the capability itself, where no descriptor reaches |
  */
-import { fstatSync, readSync } from "node:fs"
 import { Config, ConfigProvider, Effect, Layer, Option, Redacted, Schema } from "effect"
 import type { Broker } from "../broker/Broker.ts"
 import * as BrokerClient from "./BrokerClient.ts"
+import { contentOf, isCapability } from "./Endpoint.ts"
 import type { Options } from "./HostConnection.ts"
 
 const Descriptor = Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 65_535 }))
@@ -21,25 +21,6 @@ const environment = Config.all({
     Config.map(Option.filter((shown) => Redacted.value(shown) !== "")),
   ),
 })
-
-/** More than a capability has. */
-const longest = 512
-
-/** What is no capability is shown to nobody: the number may be that of another file by now. */
-const isCapability = (text: string) => /^[!-~]+$/.test(text)
-
-/** What is behind a descriptor. A file is read from its beginning, wherever whoever shares it has read to. */
-const contentOf = (descriptor: number): string => {
-  const bytes = Buffer.alloc(longest + 1)
-  const isFile = fstatSync(descriptor).isFile()
-  let length = 0
-  let count = 0
-  do {
-    count = readSync(descriptor, bytes, length, bytes.length - length, isFile ? length : null)
-    length += count
-  } while (count > 0 && length < bytes.length)
-  return length > longest ? "" : bytes.toString("utf8", 0, length).trimEnd()
-}
 
 const unreadable = (descriptor: number) =>
   new Config.ConfigError(

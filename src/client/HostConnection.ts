@@ -4,7 +4,6 @@
  * A connection that is lost fails what was under way, because nobody knows how far that came; the next call makes a new
  * one. A login goes on over it: it belongs to the user and the grant, and is gone only if the host itself is another one.
  */
-import { statSync } from "node:fs"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import {
   Data,
@@ -25,7 +24,8 @@ import { HostUnreachable, Unauthorized } from "../domain/Errors.ts"
 import { oneLine } from "../domain/RemoteText.ts"
 import * as Frame from "../server/Frame.ts"
 import * as Protocol from "../server/Protocol.ts"
-import { root, uid, unmapped } from "../system/Ownership.ts"
+import { endpointOf, isOfTrusted } from "./Endpoint.ts"
+import * as Handover from "./Handover.ts"
 
 export interface Options {
   /** Where the host listens: the path of its socket, or `tcp://host:port`. */
@@ -72,6 +72,10 @@ const lost = HostUnreachable.make({
     "The connection to the host was lost before it answered. Tokens are safe on the host; try again, once tokenkeep serve runs there.",
 })
 
+const late = HostUnreachable.make({
+  detail: "The host did not answer within 30 s. Try again; nothing was lost.",
+})
+
 const unreachable = (path: string) =>
   HostUnreachable.make({ detail: `Nobody answers at ${oneLine(path)}. Start the host with: tokenkeep serve` })
 
@@ -80,31 +84,61 @@ const forbidden = (path: string) =>
     detail: `The socket ${oneLine(path)} belongs to another user. Run this as the user that runs tokenkeep serve.`,
   })
 
-/** As it is written by the host: an IPv6 address is in brackets. */
-const tcp = /^tcp:\/\/(?:\[([0-9a-f:.]+)\]|([^/:@]+)):(\d{1,5})$/i
-
-const endpointOf = (address: string) => {
-  const [, ipv6, name, port] = tcp.exec(address) ?? []
-  const host = ipv6 ?? name
-  return host === undefined ? { path: address } : { host, port: Number(port) }
-}
-
-/**
- * A capability is shown to nobody who could have put a socket of theirs in the host's place. In a container root is told
- * nothing by a number, and what is mounted there was mounted by the host.
- */
+/** A capability is shown to nobody who could have put a socket of theirs in the host's place. */
 const checkOwner = (path: string) =>
-  Effect.suspend(() => {
-    const owner = Result.getOrUndefined(Result.try(() => statSync(path, { throwIfNoEntry: false })?.uid))
-    const us = uid()
-    return owner === undefined || us === -1 || us === root || [us, root, unmapped].includes(owner)
+  Effect.suspend(() =>
+    Result.getOrElse(
+      Result.try(() => isOfTrusted(path)),
+      () => true,
+    )
       ? Effect.void
       : Effect.fail(
           HostUnreachable.make({
             detail: `The socket ${oneLine(path)} belongs to another user, so nothing was shown to it. Ask whoever runs the host.`,
           }),
-        )
-  })
+        ),
+  )
+
+/** What the host's first word means. */
+const admitted = (path: string, greeting: unknown) => {
+  const answer = decodeGreeting(greeting)
+  if (Option.isNone(answer)) return Effect.fail(unreachable(path))
+  if (answer.value.ok) return Effect.succeed(answer.value)
+  return Effect.fail(
+    answer.value.code === "UNAUTHORIZED"
+      ? Unauthorized.make({})
+      : HostUnreachable.make({ detail: `The host at ${oneLine(path)} speaks another version of the protocol.` }),
+  )
+}
+
+/** What a reply means. */
+const meaningOf = (reply: typeof Protocol.Reply.Type) =>
+  reply.ok
+    ? Exit.succeed(reply.data)
+    : Exit.fail(
+        new Refused({
+          code: reply.code,
+          error: reply.error,
+          retryAfter: Duration.seconds(Math.min(Math.max(0, reply.retryAfter ?? 0), longestWait)),
+        }),
+      )
+
+/** What came of a request that was made before. */
+const heard = (
+  path: string,
+  outcome: Handover.Outcome,
+): Effect.Effect<Frame.JsonObject, Refused | Unauthorized | HostUnreachable> => {
+  switch (outcome._tag) {
+    case "Greeted":
+      return Effect.andThen(admitted(path, outcome.greeting), Effect.fail(lost))
+    case "Replied":
+      return Option.match(decodeReply(outcome.reply), { onNone: () => Effect.fail(late), onSome: meaningOf })
+    case "Lost":
+      return Effect.fail(lost)
+    case "Late":
+      return Effect.fail(late)
+  }
+}
 
 const isForbidden = Schema.is(Schema.Struct({ code: Schema.Literals(["EACCES", "EPERM"]) }))
 
@@ -151,16 +185,7 @@ export const make = Effect.fnUntraced(function* ({
         const waiting = pending.get(reply.id)
         pending.delete(reply.id)
         if (waiting === undefined) return Effect.void
-        return reply.ok
-          ? Deferred.succeed(waiting, reply.data)
-          : Deferred.fail(
-              waiting,
-              new Refused({
-                code: reply.code,
-                error: reply.error,
-                retryAfter: Duration.seconds(Math.min(Math.max(0, reply.retryAfter ?? 0), longestWait)),
-              }),
-            )
+        return Deferred.done(waiting, meaningOf(reply))
       },
     })
 
@@ -200,20 +225,13 @@ export const make = Effect.fnUntraced(function* ({
         Effect.timeoutOrElse({ duration: Protocol.frameTimeLimit, orElse: () => Effect.succeed([]) }),
         Effect.mapError(() => unreachable(path)),
       )
-      const answer = decodeGreeting(greeting)
-      if (Option.isNone(answer)) return yield* unreachable(path)
-      if (!answer.value.ok) {
-        return yield* answer.value.code === "UNAUTHORIZED"
-          ? Unauthorized.make({})
-          : HostUnreachable.make({ detail: `The host at ${oneLine(path)} speaks another version of the protocol.` })
-      }
+      const { v } = yield* admitted(path, greeting)
       yield* frames.pipe(
         Effect.flatMap(Effect.forEach(receive, { discard: true })),
         Effect.forever,
         Effect.catch(() => loseConnection),
         Effect.forkScoped,
       )
-      const { v } = answer.value
       return { version: v, scope, send } satisfies Open
     }).pipe(
       Scope.provide(scope),
@@ -243,6 +261,8 @@ export const make = Effect.fnUntraced(function* ({
   )
 
   return Effect.fnUntraced(function* (op, payload) {
+    const before = Handover.take(path, op, payload)
+    if (before !== undefined) return yield* heard(path, before)
     yield* FiberHandle.clear(idle)
     const { send, version } = yield* connection
     const id = String(++lastId)
@@ -257,10 +277,7 @@ export const make = Effect.fnUntraced(function* ({
       Effect.andThen(Deferred.await(reply)),
       Effect.timeoutOrElse({
         duration: Protocol.requestTimeLimit,
-        orElse: () =>
-          Effect.fail(
-            HostUnreachable.make({ detail: "The host did not answer within 30 s. Try again; nothing was lost." }),
-          ),
+        orElse: () => Effect.fail(late),
       }),
       Effect.ensuring(abandon),
       Effect.ensuring(closeWhenIdle),

@@ -5,6 +5,7 @@
  * token: handing one out is not a forgotten call but a type error.
  */
 import { DateTime, Duration, Option, Redacted, Schema } from "effect"
+import { reservedFields } from "./ReservedFields.ts"
 
 /** A secret: redacted as soon as it is decoded, written in clear only by the store and the reply encoder. */
 export const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
@@ -46,21 +47,7 @@ export interface PublicToken {
   readonly extras: { readonly [name: string]: Schema.Json }
 }
 
-/** The names that no provider may list as public: secrets of the grant, and fields that are already there. */
-export const reservedFields: ReadonlyArray<string> = [
-  "access_token",
-  "refresh_token",
-  "id_token",
-  "expires_in",
-  "expiry",
-  "token_type",
-  "scope",
-  "client_secret",
-  "code",
-  "code_verifier",
-  "device_code",
-  "__proto__",
-]
+export { reservedFields }
 
 /** The public part of a token; of its extra fields only the named ones, and never a reserved one. */
 export const toPublic = (token: StoredToken, publicFields: ReadonlyArray<string>): PublicToken => {

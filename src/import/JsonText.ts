@@ -128,3 +128,18 @@ export const withValues = (text: string, changes: ReadonlyArray<readonly [Path, 
     (changed, [path, value]) => Option.flatMap(changed, (text) => withValue(text, path, value)),
     Option.some(text),
   )
+
+/** The text without a member of an object, and as it was before it was added. None if there is no such member. */
+export const without = (text: string, path: Path): Option.Option<string> => {
+  const [name, ...parents] = path.toReversed()
+  if (name === undefined || Option.isNone(parse(text))) return Option.none()
+  const object = find(text, parents.toReversed())
+  if (object === undefined || text[object.start] !== "{") return Option.none()
+  const members = membersOf(text, object.start)
+  const at = members.findLastIndex((member) => member.name === name)
+  const [member, before, after] = [members[at], members[at - 1], members[at + 1]]
+  if (member === undefined) return Option.none()
+  const { start, value } = member
+  if (before !== undefined) return Option.some(splice(text, { start: before.value.end, end: value.end }, ""))
+  return Option.some(splice(text, { start, end: after === undefined ? value.end : after.start }, ""))
+}

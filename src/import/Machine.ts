@@ -7,8 +7,10 @@ import * as Ownership from "../system/Ownership.ts"
 
 /** The variables that move the files of some tool. */
 const names = [
+  "AWS_CONFIG_FILE",
   "CLAUDE_CONFIG_DIR",
   "CODEX_HOME",
+  "DOCKER_CONFIG",
   "GEMINI_CLI_HOME",
   "GH_CONFIG_DIR",
   "XDG_CONFIG_HOME",

@@ -95,6 +95,7 @@ const addressOf = Effect.fnUntraced(function* (provider: Provider, redirectUri: 
 
 interface Answer {
   readonly callback: URLSearchParams
+  readonly target: string
   readonly outcome: Deferred.Deferred<Outcome>
 }
 
@@ -117,18 +118,23 @@ export const begin = Effect.fn("BrowserRedirect.begin")(function* (
   const answers = yield* Queue.unbounded<Answer>()
   const expected = yield* Deferred.make<{ readonly host: string; readonly path: string; readonly state: string }>()
 
-  /** What a visitor is told once this login has come to its end. */
-  const settled = yield* Deferred.make<Outcome>()
+  /** How this login has ended, and, if an answer ended it, which one. */
+  const settled = yield* Deferred.make<{ readonly outcome: Outcome; readonly target?: string }>()
+  /** Who brings the same answer again has reloaded the page, and is told the same. */
+  const afterwards = ({ target }: Visit) =>
+    Effect.map(Deferred.await(settled), (end) =>
+      end.target === undefined || end.target === target ? end.outcome : "already-answered",
+    )
 
   const port = yield* listener.listen(
     address.ports,
     Effect.fnUntraced(function* (visit) {
       const judged = judge(visit, yield* Deferred.await(expected))
       if (Result.isFailure(judged)) return judged.failure
-      if (yield* Deferred.isDone(settled)) return yield* Deferred.await(settled)
+      if (yield* Deferred.isDone(settled)) return yield* afterwards(visit)
       const outcome = yield* Deferred.make<Outcome>()
-      yield* Queue.offer(answers, { callback: judged.success, outcome })
-      return yield* Deferred.await(outcome).pipe(
+      yield* Queue.offer(answers, { callback: judged.success, target: visit.target, outcome })
+      return yield* Effect.raceFirst(Deferred.await(outcome), afterwards(visit)).pipe(
         Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed("already-answered" as const) }),
       )
     }),
@@ -147,20 +153,18 @@ export const begin = Effect.fn("BrowserRedirect.begin")(function* (
       const expiresAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(lifetime)
       while (true) {
         const left = Duration.millis(expiresAt - (yield* Clock.currentTimeMillis))
-        const { callback, outcome } = yield* Queue.take(answers).pipe(
+        const { callback, outcome, target } = yield* Queue.take(answers).pipe(
           Effect.timeoutOrElse({
             duration: left,
-            orElse: () => Effect.andThen(Deferred.succeed(settled, "expired"), Effect.fail(new GrantExpired())),
+            orElse: () =>
+              Effect.andThen(Deferred.succeed(settled, { outcome: "expired" }), Effect.fail(new GrantExpired())),
           }),
         )
         const redeemed = yield* Effect.result(activity.during(grant.redeem(callback)))
         if (Result.isSuccess(redeemed)) {
           return yield* keep(redeemed.success).pipe(
             Effect.onExit((exit) =>
-              Effect.andThen(
-                Deferred.succeed(settled, "already-answered"),
-                Deferred.succeed(outcome, Exit.isSuccess(exit) ? "signed-in" : "failed"),
-              ),
+              Deferred.succeed(settled, { outcome: Exit.isSuccess(exit) ? "signed-in" : "failed", target }),
             ),
           )
         }
@@ -168,8 +172,7 @@ export const begin = Effect.fn("BrowserRedirect.begin")(function* (
         if (isJunk(failure)) {
           yield* Deferred.succeed(outcome, "not-this-login")
         } else {
-          yield* Deferred.succeed(settled, "already-answered")
-          yield* Deferred.succeed(outcome, failure._tag === "GrantDenied" ? "denied" : "failed")
+          yield* Deferred.succeed(settled, { outcome: failure._tag === "GrantDenied" ? "denied" : "failed", target })
           return yield* failure
         }
       }

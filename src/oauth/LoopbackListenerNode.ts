@@ -2,12 +2,30 @@
  * {@link LoopbackListener} over Node's web server. Bound to 127.0.0.1, small headers, few connections, short patience:
  * any program and any web page on this machine can knock here.
  */
-import { createServer } from "node:http"
+import { createServer, type Server, STATUS_CODES } from "node:http"
+import { Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as CallbackPage from "./CallbackPage.ts"
 import { type LoopbackListener, PortsTaken } from "./LoopbackListener.ts"
+
+/** What Node says of a request by itself, and which status that is; what else goes wrong is no request at all. */
+const statuses: { readonly [code: string]: number } = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }
+
+/** Answers what cannot be read, such as an address without end: else the person would see an error of the browser's. */
+const turnAway = (error: Error, socket: Duplex) => {
+  // Told already. What still comes is read and dropped: closing on unread bytes would take the answer back.
+  if (!socket.writable) return
+  const status = ("code" in error ? statuses[String(error.code)] : undefined) ?? 400
+  const { html } = CallbackPage.render("not-this-login")
+  const lines = Object.entries(CallbackPage.headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  // Nothing was asked in time: that is said to the browser, which then asks again, and to nobody else.
+  const rest = status === 408 ? "connection: close\r\n\r\n" : `${lines.join("")}\r\n${html}`
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${rest}`)
+  if (socket instanceof Socket) socket.setTimeout(1000, () => socket.destroy())
+}
 
 const makeServer = () => {
   const server = createServer({
@@ -19,16 +37,38 @@ const makeServer = () => {
     keepAlive: false,
   })
   server.maxConnections = 256
+  server.on("clientError", turnAway)
   return server
 }
 
-const listenOn = (port: number) =>
-  NodeHttpServer.make(makeServer, { host: "127.0.0.1", port, exclusive: true, gracefulShutdownTimeout: "1 second" })
+/** A browser opens connections in advance: those that nothing was asked on are closed at once. */
+const unusedOf = (server: Server) => {
+  const unused = new Set<Duplex>()
+  server.on("connection", (socket: Duplex) => {
+    unused.add(socket)
+    socket.once("close", () => unused.delete(socket))
+  })
+  server.on("request", ({ socket }) => unused.delete(socket))
+  return Effect.sync(() => unused.forEach((socket) => socket.destroy()))
+}
+
+const listenOn = Effect.fnUntraced(function* (port: number) {
+  const server = makeServer()
+  const closeUnused = unusedOf(server)
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+  const listening = yield* NodeHttpServer.make(() => server, {
+    host: "127.0.0.1",
+    port,
+    exclusive: true,
+    gracefulShutdownTimeout: "1 second",
+  })
+  return { listening, closeUnused }
+})
 
 export const listen: LoopbackListener["Service"]["listen"] = Effect.fn("LoopbackListener.listen")(
   function* (ports, answer) {
     const candidates = ports.length === 0 ? [0] : ports
-    const server = yield* Effect.firstSuccessOf(candidates.map(listenOn)).pipe(
+    const { closeUnused, listening } = yield* Effect.firstSuccessOf(candidates.map(listenOn)).pipe(
       Effect.mapError(() => new PortsTaken({ ports })),
     )
     const app = Effect.gen(function* () {
@@ -43,7 +83,8 @@ export const listen: LoopbackListener["Service"]["listen"] = Effect.fn("Loopback
       return HttpServerResponse.text(html, { status, headers: CallbackPage.headers })
     })
     // The tracer would note the whole address, and the code is in it.
-    yield* server.serve(app).pipe(Effect.withTracerEnabled(false))
-    return "port" in server.address ? server.address.port : 0
+    yield* listening.serve(app).pipe(Effect.withTracerEnabled(false))
+    yield* Effect.addFinalizer(() => closeUnused)
+    return "port" in listening.address ? listening.address.port : 0
   },
 )

@@ -17,6 +17,8 @@ export interface Answer {
   readonly status: number
   readonly headers: Headers
   readonly json: Option.Option<Redacted.Redacted<JsonObject>>
+  /** The body, whatever it is. */
+  readonly text: Redacted.Redacted
 }
 
 /** No answer came, or one that broke a limit. */
@@ -85,6 +87,7 @@ export class ProviderFetch extends Context.Service<
                   json: Option.map(isForm(response) ? Option.some(parseForm(text)) : parse(text), (json) =>
                     Redacted.make(json),
                   ),
+                  text: Redacted.make(text),
                 }
               }),
               // Ends the connection also while the body is still coming; after that it changes nothing.

@@ -3,14 +3,7 @@
  * that a browser would run instead of open.
  */
 import { Option, Schema } from "effect"
-
-const isLoopbackHost = (hostname: string): boolean =>
-  hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname)
-
-const isSecure = (url: URL): boolean =>
-  (url.protocol === "https:" || (url.protocol === "http:" && isLoopbackHost(url.hostname))) &&
-  url.username === "" &&
-  url.password === ""
+import { isSecure } from "./SecureAddress.ts"
 
 /**
  * The URL, if it may be used, as it should be printed and opened: re-serialized, so that control characters in the

@@ -4,18 +4,7 @@
  */
 import { Effect, Option, Schema } from "effect"
 import { Digest } from "effect/crypto"
-
-const safe = /[a-z0-9_-]/
-
-/** Beyond this the rest is replaced by a hash; file systems allow 255 bytes, and temporary files need a suffix. */
-const longest = 180
-
-const escape = (byte: number): string => {
-  const character = String.fromCharCode(byte)
-  return safe.test(character) ? character : `%${byte.toString(16).padStart(2, "0")}`
-}
-
-const escaped = (bytes: Uint8Array): string => Array.from(bytes, escape).join("")
+import { escaped, longest } from "./SafeName.ts"
 
 /** Encodes one name. */
 export const encode = Effect.fnUntraced(function* (name: string): Effect.fn.Return<string, never, Digest.Digest> {

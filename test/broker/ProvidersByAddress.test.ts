@@ -16,6 +16,7 @@ import * as TemporaryHome from "../support/TemporaryHome.ts"
 const answered = (status: number, json?: object): Answer => ({
   status,
   headers: new Headers(),
+  text: Redacted.make(""),
   json: json === undefined ? Option.none() : Option.some(Redacted.make({ ...json })),
 })
 

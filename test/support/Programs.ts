@@ -8,12 +8,15 @@ export const root = fileURLToPath(new URL("../..", import.meta.url))
 
 /** The programs that are bundled, by the names of their bundles. */
 export const sources = {
-  tokenkeep: "src/main.ts",
+  tokenkeep: "src/bin.ts",
   "tokenkeep-testing-server": "src/testing/main.ts",
   "audit-writer": "test/support/audit-writer.ts",
   "lock-holder": "test/support/lock-holder.ts",
   "refresh-worker": "test/support/refresh-worker.ts",
 }
+
+/** The whole program in files of its own, which is not bundled: it shares them with plugins. */
+export const whole = join(root, "src/main.ts")
 
 /** Names the folder of the bundles to the processes that run the tests. */
 export const variable = "TOKENKEEP_TEST_BUNDLES"

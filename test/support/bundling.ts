@@ -5,8 +5,8 @@
 import { createHash } from "node:crypto"
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { rolldown } from "rolldown"
 import type { TestProject } from "vitest/node"
+import { write } from "../build/bundle.ts"
 import * as Programs from "./Programs.ts"
 
 const aDay = 24 * 60 * 60 * 1000
@@ -15,7 +15,7 @@ const cache = join(Programs.root, "node_modules/.cache/bundles")
 /** What is in a bundle is known by this; whatever has not changed is not bundled again. */
 const fingerprint = () => {
   const hash = createHash("sha256").update(process.version)
-  const sources = ["src", "test/support"].flatMap((folder) =>
+  const sources = ["src", "test/build", "test/support"].flatMap((folder) =>
     readdirSync(join(Programs.root, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".ts"))
       .map((name) => join(folder, name)),
@@ -29,18 +29,6 @@ const fingerprint = () => {
   return hash.digest("hex").slice(0, 16)
 }
 
-const write = async (folder: string) => {
-  const build = await rolldown({
-    cwd: Programs.root,
-    input: Programs.sources,
-    platform: "node",
-    // They have files of their own beside their code.
-    external: ["koffi", "open"],
-  })
-  await build.write({ dir: folder })
-  await build.close()
-}
-
 /** Written by every run that uses the bundles, so that it tells their age. */
 const stampOf = (folder: string) => join(folder, "used")
 
@@ -50,7 +38,7 @@ const bundle = async () => {
   const folder = join(cache, fingerprint())
   if (!existsSync(folder)) {
     const unfinished = join(cache, `unfinished-${process.pid}`)
-    await write(unfinished)
+    await write(unfinished, Programs.sources, Programs.whole, false)
     // Another run may have been first.
     if (existsSync(folder)) rmSync(unfinished, { recursive: true })
     else renameSync(unfinished, folder)
