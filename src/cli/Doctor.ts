@@ -36,12 +36,10 @@ export const doctor = Command.make(
     ),
   },
   Effect.fn("doctor")(function* ({ offline }) {
-    // Refresh tokens are read. Where this cannot be done, that is said below.
-    yield* Effect.exit(Layer.build(ProcessHygiene.layer))
     const findings = yield* examine(offline)
     yield* (yield* Json) ? Console.log(JSON.stringify({ version: 1, findings })) : show(findings)
     if (findings.some(({ level }) => level === "problem")) yield* ExitStatus.set(1)
-  }, Effect.scoped),
+  }),
 ).pipe(
   Command.withShortDescription("Find what is wrong, and what mends it"),
   Command.withDescription(`Find what is wrong with this machine, with what is kept, with the sockets and with the
@@ -49,6 +47,9 @@ export const doctor = Command.make(
   is refreshed or printed. Exits with 1 if there is a problem; warnings are none.`),
   Command.withExamples([{ command: "tokenkeep doctor" }, { command: "tokenkeep doctor --offline --json" }]),
 )
+
+/** Refresh tokens are read, so the process is closed to others. Where that cannot be done, the checks say why. */
+export const closed = Layer.effectDiscard(Effect.exit(Layer.build(ProcessHygiene.layer)))
 
 /** The findings of a check; where it cannot be made at all, that. */
 const guarded = <R>(check: string, effect: Effect.Effect<ReadonlyArray<Finding>, { readonly message: string }, R>) =>
@@ -120,14 +121,13 @@ const places = Effect.fnUntraced(function* (lock: MachineChecks.MakeLock) {
     Layer.provideMerge(Accounts.layer),
     Layer.provideMerge(files),
     Layer.provideMerge(ProviderFetch.layer),
-    Layer.merge(Search.layer),
   )
 })
 
 const ofLogins = Effect.fnUntraced(function* (isOffline: boolean) {
   const { findings, saving } = yield* LoginChecks.logins
   const left = yield* guarded("leftovers", Effect.flatMap(LoginChecks.savingFiles(saving), FileChecks.leftovers))
-  const copies = yield* guarded("copies", LoginChecks.copies)
+  const copies = yield* guarded("copies", LoginChecks.copies.pipe(Effect.provide(Search.layer)))
   const { findings: usable, records } = yield* ProviderChecks.records(yield* LoginChecks.providersInUse)
   const network = yield* guarded("network", ProviderChecks.network(records, isOffline))
   return [...findings, ...left, ...copies, ...usable, ...network]

@@ -40,7 +40,12 @@ export const table = ({ at, logins }: Survey, look: Look, columns: number): Read
   return Table.fit<Login>(
     [
       { title: "ACCOUNT", cell: nameOf, least: leastAccount, paint: (text) => look.paint("bold", text) },
-      { title: "STATE", cell: ({ state }) => state, paint: (text, { state }) => look.paint(states[state][0], text) },
+      {
+        title: "STATE",
+        cell: ({ state }) => state,
+        paint: (text, { needsAttention, state }) =>
+          look.paint(needsAttention && state === "ok" ? "yellow" : states[state][0], text),
+      },
       column("EXPIRES", 6, (login) => expiry(login, at)),
       column("RENEWS", 5, (login) => renewal(login, at)),
       { ...column("SCOPES", 2, scopes), least: leastText },

@@ -243,6 +243,19 @@ describe("tokenkeep doctor", () => {
       }),
     )
 
+    it.live("an account's whose name is lost with it", () =>
+      Effect.gen(function* () {
+        const home = yield* TemporaryHome.make
+        const name = "n".repeat(200)
+        configure(home, { [name]: good })
+        yield* loggedIn(home, { [name]: recordOf("x") })
+        assert.deepStrictEqual(yield* wrong(home), [])
+        const [folder = ""] = readdirSync(`${home}/accounts`)
+        writeFileSync(`${home}/accounts/${folder}/default.json`, "{")
+        yield* mended(home, "logins", /is damaged/)
+      }),
+    )
+
     it.live("the audit log's", () =>
       Effect.gen(function* () {
         const home = yield* TemporaryHome.make

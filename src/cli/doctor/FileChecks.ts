@@ -8,11 +8,13 @@ import { BrokerConfig, type Settings } from "../../broker/BrokerConfig.ts"
 import * as ConfigFile from "../../broker/ConfigFile.ts"
 import * as RegistrationsFile from "../../broker/RegistrationsFile.ts"
 import * as UsageFile from "../../broker/UsageFile.ts"
+import { AccountKey } from "../../domain/AccountKey.ts"
 import * as AuditEntry from "../../domain/AuditEntry.ts"
 import { oneLine } from "../../domain/RemoteText.ts"
 import * as Adoptions from "../../import/Adoptions.ts"
 import * as AuditFile from "../../server/AuditFile.ts"
 import * as KeptGrants from "../../server/KeptGrants.ts"
+import * as FileName from "../../system/FileName.ts"
 import * as Ownership from "../../system/Ownership.ts"
 import * as PrivateFile from "../../system/PrivateFile.ts"
 import { sha256 } from "../../system/Sha256.ts"
@@ -153,7 +155,11 @@ const checkConfigPlace = Effect.fnUntraced(function* (configFile: string) {
     const there = yield* look(path)
     if (there === "unreadable") {
       const message = `${oneLine(path)} cannot be looked at: ${oneLine(folder)} or a folder above it is no folder, or is closed to you. Nothing was changed.`
-      return { isUsable: false, findings: [problem("folders", message, `ls -ld ${quoted(folder)}`)] }
+      const above = yield* look(folder)
+      const isOurs =
+        above !== "unreadable" && Option.exists(above, (there) => there.info.type === "Directory" && !isOthers(there))
+      const command = isOurs ? `chmod u+rwx ${quoted(folder)}` : `ls -ld ${quoted(folder)}`
+      return { isUsable: false, findings: [problem("folders", message, command)] }
     }
     if (Option.isNone(there)) break
     const type = path === folder ? "Directory" : "File"
@@ -300,7 +306,7 @@ const usage = Effect.gen(function* () {
 })
 
 /** A log that is larger is for `audit verify`, which takes its time. */
-const largestLog = 32 * 1024 * 1024
+const largestLog = 16 * 1024 * 1024
 
 const audit = Effect.gen(function* () {
   const { auditDirectory } = yield* BrokerConfig
@@ -372,10 +378,32 @@ export const leftovers = Effect.fnUntraced(function* (isWanted: (path: string) =
   ]
 })
 
-/** Whether all files but those of accounts can be understood. */
+/** Where an account's name is too long for that of a file, it is lost with the content; others are found as logins. */
+const nameless = Effect.gen(function* () {
+  const { accountsDirectory } = yield* BrokerConfig
+  const files = yield* PrivateFile.make
+  const paths = yield* Path.Path
+  const isLong = (path: string) =>
+    [paths.basename(paths.dirname(path)), paths.basename(path, ".json")].some(
+      (name) => FileName.decode(name) === "too long to tell",
+    )
+  const long = (yield* jsonFilesIn(accountsDirectory, 1)).filter(isLong)
+  const found = yield* Effect.forEach(long, (path) =>
+    Effect.orElseSucceed(files.read(path), () => Option.none()).pipe(
+      Effect.map((text) =>
+        Option.exists(text, isAccount) ? [] : [damaged("logins", path, "Log in again, once it is moved.")],
+      ),
+    ),
+  )
+  return found.flat()
+})
+
+const isAccount = readable(Schema.fromJsonString(AccountKey))
+
+/** Whether all files can be understood but those that are known as the ones of accounts. */
 export const contents = Effect.gen(function* () {
   const ofKinds = yield* Effect.forEach(kinds, checkKind)
-  const others = [yield* config, yield* usage, yield* audit].flat()
+  const others = [yield* nameless, yield* config, yield* usage, yield* audit].flat()
   const found = [...others, ...ofKinds.flatMap(({ findings }) => findings)]
   const count = (check: string) => ofKinds.reduce((sum, kind) => (kind.check === check ? sum + kind.count : sum), 0)
   const counted = ["keys", "clients", "grants", "adopted"]

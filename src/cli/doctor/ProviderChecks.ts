@@ -7,6 +7,7 @@ import * as Account from "../../domain/AccountKey.ts"
 import type { ConfigCorrupt, ProviderNotConfigured } from "../../domain/Errors.ts"
 import { completeCommand, loginCommand, showCommand } from "../../domain/LoginCommand.ts"
 import { oneLine, printable } from "../../domain/RemoteText.ts"
+import type { Guard } from "../../oauth/Guard.ts"
 import { type Answer, type FetchFailure, ProviderFetch } from "../../oauth/ProviderFetch.ts"
 import type { ProviderRecord } from "../../oauth/ProviderRecord.ts"
 import { load } from "../PluginLoading.ts"
@@ -30,6 +31,8 @@ export const plugins = Effect.fnUntraced(function* (commands: ReadonlyArray<stri
 interface Named {
   readonly name: string
   readonly record: ProviderRecord
+  /** How far it may lead, if a server has said itself where it is. */
+  readonly guard?: Guard
 }
 
 /** What to type about a record that cannot be used. */
@@ -68,8 +71,9 @@ export const records = Effect.fnUntraced(function* (inUse: ReadonlyArray<string>
       found.push(level("providers", `${withoutCommand(message, command)}${safe}`, command))
       continue
     }
-    good.push({ name, record: read.success })
     const secret = yield* Effect.result(providers.get(name))
+    const guard = secret._tag === "Success" ? secret.success.guard : undefined
+    good.push({ name, record: read.success, ...(guard !== undefined && { guard }) })
     if (secret._tag === "Success" || secret.failure._tag !== "SecretUnavailable") continue
     const { clientSecret } = read.success
     const command =
@@ -102,8 +106,7 @@ interface Place {
   /** Asked in this order, until one is there. */
   readonly urls: ReadonlyArray<string>
   readonly isMetadata: boolean
-  /** The address that a person has typed, which leads no further than it may. */
-  readonly typed?: string
+  readonly guard?: Guard
 }
 
 const wellKnown = (issuer: string): ReadonlyArray<string> => {
@@ -116,7 +119,7 @@ const wellKnown = (issuer: string): ReadonlyArray<string> => {
 }
 
 /** Where a provider can be asked for nothing: the address of its tokens without any form, or its metadata. */
-const placeOf = ({ name, record }: Named): Option.Option<Place> => {
+const placeOf = ({ guard, name, record }: Named): Option.Option<Place> => {
   const { endpoints, issuer } = record
   const url = endpoints?.token ?? issuer
   if (url === undefined) return Option.none()
@@ -125,7 +128,7 @@ const placeOf = ({ name, record }: Named): Option.Option<Place> => {
     host: new URL(url).host,
     urls: endpoints === undefined ? wellKnown(url) : [url],
     isMetadata: endpoints === undefined,
-    ...(Account.isAddress(name) && { typed: name }),
+    ...(guard !== undefined && { guard }),
   })
 }
 
@@ -175,10 +178,9 @@ const isCertificate = ({ code = "" }: FetchFailure): boolean =>
 
 const reach = Effect.fnUntraced(function* (place: Place): Effect.fn.Return<Reached, never, ProviderFetch> {
   const { send } = yield* ProviderFetch
-  const { host, isMetadata, names, typed, urls } = place
+  const { guard, host, isMetadata, names, urls } = place
   const who = names.map(printable).join(", ")
   const [name = ""] = names
-  const guard = typed === undefined ? undefined : { typed }
   let ahead = Option.none<number>()
   let status = 0
   for (const url of urls) {
