@@ -8,6 +8,7 @@ const first = [
   "e2e/Flows",
   "e2e/RefreshRace",
   "e2e/RefreshMisfortunes",
+  "e2e/BrowserPage",
   "test/Readme",
   "e2e/Exec",
   "server/Hostile",

@@ -33,11 +33,12 @@ const blockWith = (text: string) => {
   return found?.text ?? ""
 }
 
-/** The program as it is in a clone: its sources, of which every command is run here. */
-const start = (args: ReadonlyArray<string>, environment: Program.Environment, under: ReadonlyArray<string> = []) =>
+/** The program as it is in a clone: its sources. They take longer to start than what is built of them. */
+const startSources = (args: ReadonlyArray<string>, environment: Program.Environment, under: ReadonlyArray<string>) =>
   Program.start(args, environment, under, Program.source)
+
 const run = (args: ReadonlyArray<string>, environment: Program.Environment, under: ReadonlyArray<string> = []) =>
-  Program.run(args, environment, "", under, Program.source)
+  Program.run(args, environment, "", under)
 
 describe("the README", () => {
   it("has no block that is not executed here", () => {
@@ -53,12 +54,14 @@ describe("the README", () => {
         "sh: npm ci",
         "sh: npm ci",
         "sh: tokenkeep provider",
+        "sh: tokenkeep token",
         "sh: tokenkeep import",
         "sh: tokenkeep exec",
         "sh: tokenkeep serve",
         "ini: # ~/.config/systemd/user/tokenkeep.socket",
         "sh: tokenkeep grant",
         "sh: tokenkeep events",
+        "ts: import {",
         "ts: import {",
         "ts: import {",
       ],
@@ -121,7 +124,7 @@ describe("the README", () => {
           encoding: "utf8",
         })
       assert.strictEqual(run().stdout, "A token of 10 characters.\n")
-      const host = yield* start(["serve", "--json"], { TOKENKEEP_HOME: home })
+      const host = yield* Program.start(["serve", "--json"], { TOKENKEEP_HOME: home })
       const [, socket = ""] = yield* Effect.promise(() => host.said("stdout", /"socket":"([^"]+)"/))
       const sandbox = run(socket)
       assert.strictEqual(sandbox.stdout, "A token of 10 characters.\n", sandbox.stderr)
@@ -153,6 +156,33 @@ describe("the README", () => {
         promisify(execFile)(process.execPath, args, { env: { ...compileCache, TOKENKEEP_HOME: home } }),
       )
       assert.deepStrictEqual(ran, { stdout: "/v1/models Bearer access-one\n", stderr: "" })
+    }),
+  )
+
+  it("shows the program in which auth is mounted, which has a test of its own", () => {
+    assert.strictEqual(blockWith("tokenkeep/cli"), readFileSync(`${root}/test/examples/acme.ts`, "utf8"))
+    assert.include(readFileSync(`${root}/test/examples/acme.test.ts`, "utf8"), "acme.ts")
+  })
+
+  it.live("shows how other programs get tokens", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      yield* loggedIn(home, { example: recordOf("one") })
+      const environment = { TOKENKEEP_HOME: home, HOME: home, PATH: process.env["PATH"] ?? "" }
+      const said: Array<string> = []
+      for (const line of blockWith("tokenkeep helper").trim().split("\n")) {
+        const [, ...args] = line.split(" ")
+        const agreed = args.includes("--install") ? ["--yes"] : []
+        const { code, stderr, stdout } = yield* run([...args, ...agreed], environment)
+        assert.strictEqual(code, 0, `${line}\n${stderr}`)
+        said.push(stdout)
+      }
+      assert.strictEqual(said[0], "Authorization: Bearer access-one\n")
+      assert.match(readFileSync(`${home}/.gitconfig`, "utf8"), /"https:\/\/git\.example"/)
+      assert.containSubset(JSON.parse(readFileSync(`${home}/config.json`, "utf8")), {
+        hosts: { "git.example": "example" },
+      })
+      assert.match(readFileSync(`${home}/.claude/settings.json`, "utf8"), /apiKeyHelper.*helper api-key example/)
     }),
   )
 
@@ -191,7 +221,7 @@ describe("the README", () => {
           .replace("https://id.example", server.issuer)
           .replace("my-client", server.clientId)
           .split(" ")
-        const running = yield* start(
+        const running = yield* startSources(
           args[0] === "login" ? [...args, "--no-browser"] : args,
           environment,
           command === line ? [] : ["sh", "-c", `exec "$@" < ${home}/${input}`, "sh"],
@@ -207,12 +237,13 @@ describe("the README", () => {
       }
       assert.match(outputs[1] ?? "", /^example\tdevice\t/)
       assert.match(outputs[3] ?? "", /^\S{20,}\n$/)
-      assert.strictEqual(outputs[5], "")
-      assert.strictEqual(outputs[7], "openai\n")
+      assert.match(outputs[5] ?? "", /^ok +logins /m)
+      assert.strictEqual(outputs[6], "")
+      assert.strictEqual(outputs[8], "openai\n")
       const path = `${home}/run/host.sock`
       const [serve = ""] = blockWith("tokenkeep serve").trim().split("\n")
       const [, ...args] = serve.replace("/run/user/1000/tokenkeep/host.sock", path).split(" ")
-      const host = yield* start(args, environment)
+      const host = yield* Program.start(args, environment)
       const [line] = yield* Effect.promise(() => host.said("stdout", /.*\n/))
       assert.strictEqual(line, `Listening on ${path}\n`)
     }),
@@ -259,7 +290,7 @@ describe("the README", () => {
     Effect.gen(function* () {
       const home = yield* TemporaryHome.make
       const environment = { TOKENKEEP_HOME: home }
-      const host = yield* start(["serve"], environment)
+      const host = yield* Program.start(["serve"], environment)
       yield* Effect.promise(() => host.said("stdout", /Listening/))
       const said: Array<string> = []
       for (const typed of blockWith("tokenkeep grant").trim().split("\n")) {
@@ -282,7 +313,7 @@ describe("the README", () => {
     Effect.gen(function* () {
       const home = yield* TemporaryHome.make
       const [, ...args] = blockWith("tokenkeep events").trim().replaceAll('"', "").split(" ")
-      const following = yield* start(args, { TOKENKEEP_HOME: home })
+      const following = yield* Program.start(args, { TOKENKEEP_HOME: home })
       yield* Effect.promise(() => following.said("stderr", /^Following .*\n/))
       assert.strictEqual(readdirSync(`${home}/events`).filter((name) => name.startsWith("logins-")).length, 2)
     }),
@@ -295,7 +326,7 @@ describe("the README", () => {
       const [, ...args] = /^ExecStart=\/usr\/bin\/env (.+)$/m.exec(units)?.[1]?.split(" ") ?? []
       assert.match(units, /^Type=notify$/m)
       const home = yield* TemporaryHome.make
-      const host = yield* start(args, { TOKENKEEP_HOME: home }, Activation.launcher(home, "unix"))
+      const host = yield* Program.start(args, { TOKENKEEP_HOME: home }, Activation.launcher(home, "unix"))
       yield* Effect.promise(() => host.said("stdout", /notified: READY=1/))
       yield* Effect.promise(() => host.said("stdout", new RegExp(`Listening on ${home}/${name}`)))
     }),

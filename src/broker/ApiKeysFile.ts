@@ -11,7 +11,7 @@ import * as PrivateFile from "../system/PrivateFile.ts"
 import { ApiKeys } from "./ApiKeys.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 
-const File = Schema.fromJsonString(Schema.Struct({ version: Schema.Literal(1), name: ApiKeyName, key: ApiKey }))
+export const File = Schema.fromJsonString(Schema.Struct({ version: Schema.Literal(1), name: ApiKeyName, key: ApiKey }))
 const decode = Schema.decodeUnknownEffect(File)
 const encode = Schema.encodeEffect(File)
 const decodeName = Schema.decodeUnknownOption(ApiKeyName)

@@ -14,7 +14,7 @@ import * as FileName from "../system/FileName.ts"
 import * as PrivateFile from "../system/PrivateFile.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 
-const ClientFile = Schema.Struct({
+export const ClientFile = Schema.Struct({
   version: Schema.Literal(1),
   issuer: Schema.String,
   /** For whose login it was registered; others there use it too. */
@@ -32,7 +32,7 @@ export const Found = Schema.Struct({
 })
 export type Found = typeof Found.Type
 
-const FoundFile = Schema.Struct({ version: Schema.Literal(1), ...Found.fields })
+export const FoundFile = Schema.Struct({ version: Schema.Literal(1), ...Found.fields })
 
 const extension = ".json"
 

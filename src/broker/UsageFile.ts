@@ -28,7 +28,7 @@ const most = 10_000
 const WholeNumber = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
 // A list and no record: an account may be called `__proto__`.
-const File = Schema.fromJsonString(
+export const File = Schema.fromJsonString(
   Schema.Struct({
     version: Schema.Literal(1),
     accounts: Schema.Array(

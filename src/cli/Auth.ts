@@ -10,8 +10,11 @@ import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
 import type { ProviderDefinition } from "../oauth/Provider.ts"
 import { builtIn } from "../providers/BuiltIn.ts"
 import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
+import type { Failure } from "./ExitCode.ts"
+import * as Failures from "./Failures.ts"
 import * as GlobalFlags from "./GlobalFlags.ts"
 import { login } from "./Login.ts"
+import * as LoginWords from "./LoginWords.ts"
 import { logout } from "./Logout.ts"
 import { inProgram, ProgramName } from "./ProgramName.ts"
 import * as Services from "./Services.ts"
@@ -19,7 +22,7 @@ import { status } from "./Status.ts"
 import { token } from "./Token.ts"
 
 /** `E` is how `config` can fail. */
-export interface AuthOptions<E> {
+export interface AuthOptions<E extends Failure> {
   /** The program, as it is typed: errors say what to type next. */
   readonly program: string
   /** What the command is called. Default: `auth`. */
@@ -34,6 +37,8 @@ export interface AuthOptions<E> {
    * them. A `TOKENKEEP_SOCKET` in the environment goes before it.
    */
   readonly config?: Layer.Layer<BrokerConfig, E>
+  /** What `login` says, as far as it is to be said otherwise. */
+  readonly words?: Partial<LoginWords.LoginWords>
   /** What the help says of the commands. */
   readonly descriptions?: { readonly [command in "auth" | "login" | "token" | "status" | "logout"]?: string }
 }
@@ -53,12 +58,12 @@ const chosen = (providers: ReadonlyArray<ProviderDefinition | string>) =>
   )
 
 /** The command, with all that it needs but the platform. */
-export const make = <E = never>(options: AuthOptions<E>) => {
-  const { descriptions = {}, name = "auth", program, providers } = options
+export const make = <E extends Failure = never>(options: AuthOptions<E>) => {
+  const { descriptions = {}, name = "auth", program, providers, words } = options
   const typed = `${program} ${name}`
 
-  const mounted = <const Name extends string, Input, ContextInput, Failure, Needs>(
-    command: Command.Command<Name, Input, ContextInput, Failure, Needs>,
+  const mounted = <const Name extends string, Input, ContextInput, E, Needs>(
+    command: Command.Command<Name, Input, ContextInput, E, Needs>,
     description: string | undefined,
   ) =>
     command.pipe(
@@ -80,8 +85,13 @@ export const make = <E = never>(options: AuthOptions<E>) => {
       mounted(status, descriptions.status),
       mounted(logout, descriptions.logout),
     ]),
+    Command.provide(Services.eitherIn(config).pipe(Layer.provideMerge(known), Layer.tapError(Failures.mark))),
+    Command.provide(
+      Layer.mergeAll(
+        Layer.succeed(ProgramName, typed),
+        Layer.succeed(LoginWords.Words, { ...LoginWords.english, ...words }),
+      ),
+    ),
     Command.withGlobalFlags(GlobalFlags.all),
-    Command.provide(Services.eitherIn(config).pipe(Layer.provideMerge(known))),
-    Command.provide(Layer.succeed(ProgramName, typed)),
   )
 }

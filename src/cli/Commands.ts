@@ -23,6 +23,7 @@ const load = {
   grant: () => import("./Grant.ts").then(({ grant }) => grant.pipe(Command.provide(Services.places))),
   approve: () => import("./Approve.ts").then(({ approve }) => approve.pipe(Command.provide(Services.places))),
   audit: () => import("./Audit.ts").then(({ audit }) => audit.pipe(Command.provide(Services.places))),
+  doctor: () => import("./Doctor.ts").then(({ closed, doctor }) => doctor.pipe(Command.provide(closed))),
   events: () => import("./Events.ts").then(({ events }) => events.pipe(Command.provide(Services.places))),
 } as const
 

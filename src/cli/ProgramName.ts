@@ -2,7 +2,7 @@
  * What a person types before `login`, `token`, `status` and `logout`: the name of the program, or, where the commands are
  * mounted in another one, of that one and the command that they are under, like `acme auth`.
  */
-import { Context } from "effect"
+import { Console, Context, Effect } from "effect"
 
 export class ProgramName extends Context.Reference<string>("tokenkeep/cli/ProgramName", {
   defaultValue: () => "tokenkeep",
@@ -11,3 +11,9 @@ export class ProgramName extends Context.Reference<string>("tokenkeep/cli/Progra
 /** A sentence that names our commands as they are typed in the program of that name. */
 export const inProgram = (name: string, sentence: string): string =>
   name === "tokenkeep" ? sentence : sentence.replace(/\btokenkeep(?= (?:login|token|status|logout)\b)/g, () => name)
+
+/** The same, for where we are. */
+export const asTyped = (sentence: string) => Effect.map(ProgramName, (name) => inProgram(name, sentence))
+
+/** Says a sentence to a person. */
+export const say = (sentence: string) => Effect.flatMap(asTyped(sentence), (text) => Console.error(text))

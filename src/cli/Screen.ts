@@ -9,7 +9,7 @@ import { Config, Context, Effect, Layer, Option, Stdio } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import { NoInput } from "./GlobalFlags.ts"
 
-export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan"
+export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan" | "black" | "bgWhiteBright"
 
 /** One of the two streams that people read. */
 export interface Look {

@@ -7,5 +7,13 @@ import { oneLine } from "../domain/RemoteText.ts"
 export const quoted = (word: string): string =>
   /^[\w.@:%+/,=-]+$/.test(word) ? word : `'${oneLine(word).replaceAll("'", "'\\''")}'`
 
+/** A text without the command that it ends with, where that is said elsewhere. */
+export const withoutCommand = (text: string, command: string | undefined): string => {
+  if (command === undefined || !text.endsWith(`: ${command}`)) return text
+  const rest = text.slice(0, -command.length - 2)
+  const end = rest.lastIndexOf(". ")
+  return end === -1 ? `${rest}.` : rest.slice(0, end + 1)
+}
+
 /** Keeps the file, under another name. */
 export const moveAwayCommand = (path: string): string => `mv ${quoted(path)} ${quoted(`${path}.damaged`)}`

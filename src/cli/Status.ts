@@ -4,6 +4,7 @@
 import { Console, DateTime, Effect, Option, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as ExitStatus from "./ExitStatus.ts"
+import * as Failures from "./Failures.ts"
 import { Json } from "./GlobalFlags.ts"
 import { LoginStatus } from "./LoginStatus.ts"
 import { inProgram, ProgramName } from "./ProgramName.ts"
@@ -31,7 +32,7 @@ export const status = Command.make(
     const survey = yield* take
     yield* json ? Console.log(JSON.stringify(toJson(survey))) : show(survey)
     if (needAttention(survey).length > 0) yield* ExitStatus.set(1)
-  }),
+  }, Effect.tapError(Failures.mark)),
 ).pipe(
   Command.withShortDescription("Show the logins, and which of them need you"),
   Command.withDescription(

@@ -6,6 +6,7 @@ import { DateTime, Option } from "effect"
 import { printable } from "../domain/RemoteText.ts"
 import type { AccountState } from "./LoginStatus.ts"
 import type { Look, Style } from "./Screen.ts"
+import { withoutCommand } from "./Shell.ts"
 import { type Login, needAttention, type Survey } from "./Survey.ts"
 import * as Table from "./Table.ts"
 import { inWords } from "./TimeLeft.ts"
@@ -39,7 +40,12 @@ export const table = ({ at, logins }: Survey, look: Look, columns: number): Read
   return Table.fit<Login>(
     [
       { title: "ACCOUNT", cell: nameOf, least: leastAccount, paint: (text) => look.paint("bold", text) },
-      { title: "STATE", cell: ({ state }) => state, paint: (text, { state }) => look.paint(states[state][0], text) },
+      {
+        title: "STATE",
+        cell: ({ state }) => state,
+        paint: (text, { needsAttention, state }) =>
+          look.paint(needsAttention && state === "ok" ? "yellow" : states[state][0], text),
+      },
       column("EXPIRES", 6, (login) => expiry(login, at)),
       column("RENEWS", 5, (login) => renewal(login, at)),
       { ...column("SCOPES", 2, scopes), least: leastText },
@@ -59,7 +65,13 @@ export const notes = (survey: Survey, look: Look, columns: number): ReadonlyArra
   const arrow = look.isUnicode ? "→" : "->"
   const note = (login: Login): ReadonlyArray<string> => [
     `  ${look.paint("bold", nameOf(login))}`,
-    ...Table.wrapped(sentenceOf(login), Math.max(30, columns - 4)).map((line) => `    ${line}`),
+    ...Table.wrapped(
+      withoutCommand(
+        Option.getOrElse(login.problem, () => ""),
+        Option.getOrUndefined(login.next),
+      ),
+      Math.max(30, columns - 4),
+    ).map((line) => `    ${line}`),
     // Not wrapped: it is to be copied.
     ...Option.toArray(login.next).map((command) => `    ${look.paint("cyan", `${arrow} ${command}`)}`),
   ]
@@ -73,14 +85,6 @@ export const notes = (survey: Survey, look: Look, columns: number): ReadonlyArra
 const countOf = (some: number, all: number): string => {
   if (all === 1) return "This login needs you:"
   return some === 1 ? `1 of ${all} logins needs you:` : `${some} of ${all} logins need you:`
-}
-
-/** The problem, without the command at its end, which gets a line of its own. */
-const sentenceOf = ({ next, problem }: Login): string => {
-  const text = Option.getOrElse(problem, () => "")
-  if (Option.isNone(next) || !text.endsWith(`: ${next.value}`)) return text
-  const end = text.lastIndexOf(". ", text.length - next.value.length - 2)
-  return end === -1 ? text : text.slice(0, end + 1)
 }
 
 export const ellipsisOf = ({ isUnicode }: Look): string => (isUnicode ? "…" : "..")

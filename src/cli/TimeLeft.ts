@@ -9,3 +9,9 @@ export const inWords = (time: Duration.Duration): string => {
   if (seconds < 7_200) return `${Math.round(seconds / 60)} min`
   return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h` : `${Math.round(seconds / 86_400)} d`
 }
+
+/** Minutes and seconds, for a time that is seen to pass. */
+export const asClock = (time: Duration.Duration): string => {
+  const seconds = Math.max(0, Math.ceil(Duration.toSeconds(time)))
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`
+}

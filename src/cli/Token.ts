@@ -12,6 +12,7 @@ import * as TokenFormat from "../helpers/TokenFormat.ts"
 import { version } from "../version.ts"
 import { account } from "./AccountArgument.ts"
 import { confirm, yes } from "./Confirm.ts"
+import * as Failures from "./Failures.ts"
 import { Json } from "./GlobalFlags.ts"
 import { handoutOf, print } from "./Handouts.ts"
 import { Lifetime } from "./Lifetime.ts"
@@ -84,7 +85,7 @@ export const token = Command.make(
     })
     const wanted = forceRefresh
       ? forced
-      : broker.getToken(account, minimumValidity === undefined ? {} : { minimumValidity })
+      : Effect.suspend(() => broker.getToken(account, minimumValidity === undefined ? {} : { minimumValidity }))
     const token = yield* noRefresh
       ? kept
       : Effect.catchTag(wanted, ["TokenNotFound", "RefreshNotAvailable", "ReauthRequired"], (needed) =>
@@ -105,12 +106,12 @@ export const token = Command.make(
         Option.getOrUndefined(variable),
       ),
     )
-  }),
+  }, Effect.tapError(Failures.mark)),
 ).pipe(
   Command.withDescription("Print an access token"),
   Command.withExamples([
     { command: "tokenkeep token example --min-ttl 10m" },
-    { command: 'curl -H "$(tokenkeep token example --format header)" https://api.example/' },
+    { command: "tokenkeep token example --format header | curl -H @- https://api.example/" },
     { command: 'eval "$(tokenkeep token example --env EXAMPLE_TOKEN)"' },
   ]),
 )

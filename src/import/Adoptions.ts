@@ -56,7 +56,7 @@ const Adoption = Schema.Struct({
 })
 export type Adoption = typeof Adoption.Type
 
-const File = Schema.fromJsonString(Adoption)
+export const File = Schema.fromJsonString(Adoption)
 const decode = Schema.decodeUnknownEffect(File)
 const encode = Schema.encodeEffect(File)
 

@@ -97,7 +97,7 @@ h1{margin-bottom:.75rem;font-size:1.5rem;font-weight:650;line-height:1.25;letter
 h1,p,footer{text-wrap:balance}
 .next{margin-top:.5rem;color:var(--title)}
 footer{margin-top:2rem;padding-top:1rem;border-top:.0625rem solid var(--edge);font-size:.8125rem}
-@media (forced-colors:active){svg{color:CanvasText;background:Canvas;border-color:CanvasText}}`
+@media (forced-colors:active){svg[class]{color:CanvasText;background:Canvas;border-color:CanvasText}}`
 
 /** The status and the page for an outcome. */
 export const render = (outcome: Outcome): { readonly status: number; readonly html: string } => {
@@ -118,7 +118,7 @@ export const render = (outcome: Outcome): { readonly status: number; readonly ht
 export const headers: { readonly [name: string]: string } = {
   "content-type": "text/html; charset=utf-8",
   "content-security-policy":
-    "default-src 'none'; style-src 'sha256-4RJYiD9HNPG5N69bSST9qpLFt595jJZ3UPIuIMhBBU4='; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'sha256-Nm9cns4UMsd39aFJj7byZf68ypzEVrFa3naDOBN04z0='; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   "referrer-policy": "no-referrer",
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",

@@ -3,6 +3,7 @@
  * any program and any web page on this machine can knock here.
  */
 import { createServer, type Server, STATUS_CODES } from "node:http"
+import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect } from "effect"
@@ -10,19 +11,20 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as CallbackPage from "./CallbackPage.ts"
 import { type LoopbackListener, PortsTaken } from "./LoopbackListener.ts"
 
-/**
- * Answers what is no request at all, or one with too long an address, with the page as well: the person would see
- * the browser's own words else.
- */
+/** What Node says of a request by itself, and which status that is; what else goes wrong is no request at all. */
+const statuses: { readonly [code: string]: number } = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }
+
+/** Answers what cannot be read, such as an address without end: else the person would see an error of the browser's. */
 const turnAway = (error: Error, socket: Duplex) => {
-  // What comes after the answer is read and dropped: closing on unread bytes would take the answer back.
+  // Told already. What still comes is read and dropped: closing on unread bytes would take the answer back.
   if (!socket.writable) return
-  const isTooLong = "code" in error && error.code === "HPE_HEADER_OVERFLOW"
-  const status = isTooLong ? 431 : 400
-  const lines = Object.entries(CallbackPage.headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  const status = ("code" in error ? statuses[String(error.code)] : undefined) ?? 400
   const { html } = CallbackPage.render("not-this-login")
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${html}`)
-  setTimeout(() => socket.destroy(), 1000).unref()
+  const lines = Object.entries(CallbackPage.headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  // Nothing was asked in time: that is said to the browser, which then asks again, and to nobody else.
+  const rest = status === 408 ? "connection: close\r\n\r\n" : `${lines.join("")}\r\n${html}`
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${rest}`)
+  if (socket instanceof Socket) socket.setTimeout(1000, () => socket.destroy())
 }
 
 const makeServer = () => {

@@ -24,6 +24,8 @@ export interface Answer {
 /** No answer came, or one that broke a limit. */
 export class FetchFailure extends Data.TaggedError("FetchFailure")<{
   readonly what: "unreachable" | "not-public" | "connection-lost" | "timeout" | "malformed-answer"
+  /** What Node calls it, where it does. */
+  readonly code?: string
 }> {}
 
 /** Well above any token response or metadata document; a provider cannot make us hold more. */
@@ -76,7 +78,7 @@ export class ProviderFetch extends Context.Service<
                 if (!headers.has("user-agent")) headers.set("user-agent", `tokenkeep/${version}`)
                 const response = yield* Effect.tryPromise({
                   try: () => fetch(url, { ...init, headers, redirect: "manual", signal }),
-                  catch: (error) => new FetchFailure({ what: whatOf(error) }),
+                  catch: failureOf,
                 })
                 const text = yield* readBody(response)
                 return {
@@ -107,10 +109,15 @@ const neverSent =
 
 const decodeCause = Schema.decodeUnknownOption(Schema.Struct({ cause: Schema.Struct({ code: Schema.String }) }))
 
-const whatOf = (error: unknown) => {
-  const { cause } = Option.getOrElse(decodeCause(error), () => ({ cause: { code: "" } }))
-  if (cause.code === "ERR_NOT_PUBLIC") return "not-public"
-  return neverSent.test(cause.code) ? "unreachable" : "connection-lost"
+const failureOf = (error: unknown): FetchFailure =>
+  Option.match(decodeCause(error), {
+    onNone: () => new FetchFailure({ what: "connection-lost" }),
+    onSome: ({ cause: { code } }) => new FetchFailure({ what: whatOf(code), code }),
+  })
+
+const whatOf = (code: string) => {
+  if (code === "ERR_NOT_PUBLIC") return "not-public"
+  return neverSent.test(code) ? "unreachable" : "connection-lost"
 }
 
 const isForm = ({ headers }: Response): boolean =>

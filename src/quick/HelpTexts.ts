@@ -10,18 +10,10 @@ import { type Environment, placesIn } from "./Places.ts"
 /** Beside the program that was built: for each kind of stdout, what is said for which arguments. */
 export const fileName = "help.json"
 
-/** The kinds of stdout for which it is known: no terminal, and terminals of so many columns or more, in colour. */
-export const kinds = ["plain", "80", "100"] as const
+/** The widths that are known. On a narrower terminal lines are shorter; on none of these are they longer. */
+export const widths = { usual: 80, widest: 100 } as const
 
-/** Wider than this no line is. */
-const widest = 100
-
-const kindOf = (env: Environment, isTerminal: boolean): (typeof kinds)[number] | undefined => {
-  if (!isTerminal) return "plain"
-  if (env["NO_COLOR"] !== undefined || env["TERM"] === "dumb") return undefined
-  const { columns } = process.stdout
-  return columns === 80 ? "80" : columns >= widest ? "100" : undefined
-}
+export const kindOf = (columns: number, isColored: boolean) => `${columns}${isColored ? " colored" : ""}`
 
 const whole: { readonly [argument: string]: string } = {
   "--help": "--help",
@@ -39,8 +31,9 @@ export const find = (args: ReadonlyArray<string>, env: Environment, isTerminal: 
   const places = placesIn(env)
   if (places === undefined || !Configuration.isWithoutPlugins(Configuration.read(places.configFile))) return undefined
   const texts: unknown = JSON.parse(readFileSync(new URL(fileName, import.meta.url), "utf8"))
-  const kind = kindOf(env, isTerminal)
-  const known = isObject(texts) && kind !== undefined ? texts[kind] : undefined
+  const isColored = isTerminal && !env["NO_COLOR"] && env["TERM"] !== "dumb"
+  const columns = isTerminal ? Math.min(process.stdout.columns, widths.widest) : widths.usual
+  const known = isObject(texts) ? texts[kindOf(columns, isColored)] : undefined
   const name = [...args.slice(0, -1), asked].join(" ")
   const said = isObject(known) && Object.hasOwn(known, name) ? known[name] : undefined
   return typeof said === "string" ? said : undefined

@@ -6,7 +6,9 @@ import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import { Grant } from "../domain/Grant.ts"
 import * as PrivateFile from "../system/PrivateFile.ts"
 
-const File = Schema.fromJsonString(Schema.Struct({ version: Schema.Literal(1), socket: Schema.String, grant: Grant }))
+export const File = Schema.fromJsonString(
+  Schema.Struct({ version: Schema.Literal(1), socket: Schema.String, grant: Grant }),
+)
 const decode = Schema.decodeUnknownOption(File)
 const encode = Schema.encodeEffect(File)
 const extension = ".json"

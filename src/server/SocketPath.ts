@@ -19,7 +19,7 @@ export class SocketUnavailable extends Data.TaggedError("SocketUnavailable")<{
 }
 
 /** `sun_path` of sockaddr_un holds 108 bytes on Linux and 104 elsewhere, the closing zero included. */
-const longestPath = process.platform === "linux" ? 107 : 103
+export const longestPath = process.platform === "linux" ? 107 : 103
 
 const isSticky = 0o1000
 
@@ -66,14 +66,10 @@ export const sweep = Effect.fnUntraced(
 /** Removes a folder, if nothing is in it. */
 export const removeEmpty = (folder: string) => Effect.ignore(Effect.tryPromise(() => rmdir(folder)))
 
-/**
- * Makes the folder if there is none, sees to it that a socket can be bound at the path, and keeps other servers from it
- * while the scope is open. Then nothing is left at the path.
- */
-export const claim = Effect.fnUntraced(function* (path: string) {
+/** Fails unless the folder is ours alone, and nobody else can put another in its place. */
+export const checkFolder = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
-  const tryLock = yield* KernelLock.make(process.platform)
   const us = process.getuid?.() ?? root
   const unavailable = (why: string) => new SocketUnavailable({ path, why })
 
@@ -97,6 +93,28 @@ export const claim = Effect.fnUntraced(function* (path: string) {
       if (!isSafe) return yield* unavailable(`others may change ${parent}, where its folder is; choose another place`)
     }
   })
+
+  const folder = paths.dirname(path)
+  const info = yield* fs.lstat(folder).pipe(Effect.mapError(unreadable))
+  if (info.type !== "Directory") return yield* unavailable("its folder is not a real folder")
+  if (!Option.contains(info.uid, us)) return yield* unavailable("its folder is not yours")
+  if ((info.mode & groupOrOthersMayDoAnything) !== 0) {
+    return yield* unavailable(
+      "others may enter its folder; choose one of its own, which is made for you, like /tmp/my-tokenkeep/host.sock",
+    )
+  }
+  yield* checkParents(folder)
+})
+
+/**
+ * Makes the folder if there is none, sees to it that a socket can be bound at the path, and keeps other servers from it
+ * while the scope is open. Then nothing is left at the path.
+ */
+export const claim = Effect.fnUntraced(function* (path: string) {
+  const fs = yield* FileSystem.FileSystem
+  const paths = yield* Path.Path
+  const tryLock = yield* KernelLock.make(process.platform)
+  const unavailable = (why: string) => new SocketUnavailable({ path, why })
 
   const lockFile = lockOf(path)
   const lock = Effect.acquireRelease(
@@ -137,15 +155,7 @@ export const claim = Effect.fnUntraced(function* (path: string) {
   yield* fs
     .makeDirectory(folder, { recursive: true, mode: 0o700 })
     .pipe(Effect.mapError(() => unavailable("its folder cannot be made")))
-  const info = yield* fs.lstat(folder).pipe(Effect.mapError(unreadable))
-  if (info.type !== "Directory") return yield* unavailable("its folder is not a real folder")
-  if (!Option.contains(info.uid, us)) return yield* unavailable("its folder is not yours")
-  if ((info.mode & groupOrOthersMayDoAnything) !== 0) {
-    return yield* unavailable(
-      "others may enter its folder; choose one of its own, which is made for you, like /tmp/my-tokenkeep/host.sock",
-    )
-  }
-  yield* checkParents(folder)
+  yield* checkFolder(path)
   yield* lock
   yield* removeDead
 })
@@ -168,7 +178,7 @@ const ancestors = (paths: Path.Path, folder: string): ReadonlyArray<string> => {
 }
 
 /** Whether somebody answers at the socket. */
-const isAlive = (path: string) =>
+export const isAlive = (path: string) =>
   Effect.callback<boolean>((resume) => {
     const probe = connect(path)
     probe.once("connect", () => {

@@ -59,7 +59,7 @@ describe("a login", () => {
         else {
           const back = yield* provider.grant(login.authUrl)
           const page = yield* Effect.promise(() => fetch(back).then((response) => response.text()))
-          assert.include(page, "expired")
+          assert.include(page, "Too late")
         }
         yield* Effect.sleep("1200 millis")
         assert.strictEqual(yield* tagOf(broker.poll(login.sessionId)), "SessionExpired")

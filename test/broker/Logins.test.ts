@@ -62,6 +62,34 @@ describe("a login", () => {
     }).pipe(Effect.scoped),
   )
 
+  it.live(
+    "tells a browser that brings the same answer again the same, and whoever brings another that it is over",
+    () =>
+      Effect.gen(function* () {
+        const broker = yield* Broker
+        const provider = yield* ScriptedProvider
+        const titleAt = (url: string) =>
+          Effect.map(
+            Effect.promise(() => fetch(url).then((page) => page.text())),
+            (html) => /<h1>(.*)<\/h1>/.exec(html)?.[1],
+          )
+        const login = yield* broker.initiate(account, { flow: "browser_redirect" })
+        const right = yield* provider.grant(login.authUrl)
+        // Both are there before the provider has answered; neither waits for longer than the other.
+        const both = yield* Effect.all([titleAt(right), titleAt(right)], { concurrency: 2 })
+        assert.deepStrictEqual(both, ["Signed in", "Signed in"])
+        assert.strictEqual(yield* titleAt(right), "Signed in")
+        assert.strictEqual(yield* titleAt(`${right}&again=1`), "Already answered")
+        assert.strictEqual((yield* broker.poll(login.sessionId)).status, "complete")
+        assert.deepStrictEqual(yield* provider.calls, ["authorization_code"])
+
+        const refused = yield* broker.initiate(account, { flow: "browser_redirect" })
+        const denial = yield* provider.deny(refused.authUrl)
+        assert.strictEqual(yield* titleAt(denial), "Access was not granted")
+        assert.strictEqual(yield* titleAt(denial), "Access was not granted")
+      }).pipe(Effect.provide(hostOf({ redirectUris: ["http://127.0.0.1/callback"] }))),
+  )
+
   it.effect("whose answer is carried over from a loopback address names a port, as servers want it", () =>
     Effect.gen(function* () {
       const broker = yield* Broker

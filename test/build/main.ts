@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
-import { fileName, kinds } from "../../src/quick/HelpTexts.ts"
+import { fileName, kindOf, widths } from "../../src/quick/HelpTexts.ts"
 import { root } from "../support/Programs.ts"
 import { write } from "./bundle.ts"
 
@@ -38,11 +38,10 @@ const terminal = ["--import", 'data:text/javascript,Object.defineProperty(proces
 
 /** Writes down what the program says of itself, of its help and of that of its commands. */
 const writeHelp = async (home: string) => {
-  /** What the program says on a terminal of so many columns, or elsewhere. */
-  const said = async (args: ReadonlyArray<string>, columns?: number) => {
-    const width = `data:text/javascript,process.stdout.columns=${columns}`
-    const how = columns === undefined ? [] : [...terminal, "--import", width]
-    const env = { PATH: process.env["PATH"], HOME: home, TOKENKEEP_HOME: home }
+  /** What the program says on a terminal of so many columns. */
+  const said = async (args: ReadonlyArray<string>, columns = 80, isColored = false) => {
+    const how = [...terminal, "--import", `data:text/javascript,process.stdout.columns=${columns}`]
+    const env = { PATH: process.env["PATH"], HOME: home, TOKENKEEP_HOME: home, NO_COLOR: isColored ? "" : "1" }
     const { stderr, stdout } = await run(process.execPath, [...how, join(bundle, "tokenkeep.js"), ...args], { env })
     if (stderr !== "") throw new Error(`it said on stderr: ${stderr}`)
     return stdout
@@ -50,16 +49,15 @@ const writeHelp = async (home: string) => {
   const help = await said(["--help"])
   const section = /\nCOMMANDS\n((?: {2}.*\n)+)/.exec(help)?.[1] ?? ""
   const commands = [...section.matchAll(/^ {2}([\w-]+)/gm)].map(([, name = ""]) => name)
-  if ((await said(["--help"], 100)) !== (await said(["--help"], 200)))
-    throw new Error("the help is wider than is known")
-  const texts: { readonly [kind in (typeof kinds)[number]]: { [args: string]: string } } = {
-    plain: {},
-    80: {},
-    100: {},
-  }
+  const texts: { [kind: string]: { [args: string]: string } } = {}
+  const kinds = Object.values(widths).flatMap((columns) => [true, false].map((isColored) => ({ columns, isColored })))
   for (const args of [["--version"], ["--help"], ...commands.map((command) => [command, "--help"])]) {
-    const all = await Promise.all([said(args), said(args, 80), said(args, 100)])
-    for (const [at, kind] of kinds.entries()) texts[kind][args.join(" ")] = all[at] ?? ""
+    await Promise.all(
+      kinds.map(async ({ columns, isColored }) => {
+        const kind = (texts[kindOf(columns, isColored)] ??= {})
+        kind[args.join(" ")] = await said(args, columns, isColored)
+      }),
+    )
   }
   writeFileSync(join(bundle, fileName), JSON.stringify(texts))
 }

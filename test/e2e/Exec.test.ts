@@ -100,7 +100,7 @@ describe("tokenkeep exec", () => {
       assert.strictEqual(code, 3)
       const lines = stdout.trim().split("\n")
       assert.strictEqual(lines[0], "access-github")
-      assert.strictEqual(lines[2], "other 1")
+      assert.strictEqual(lines[2], "other 3")
       const replies = lines.filter((line) => line.startsWith("{")).map((line): unknown => JSON.parse(line))
       assert.containSubset(replies, [
         { op: "handshake", ok: true },
@@ -156,7 +156,7 @@ describe("tokenkeep exec", () => {
       yield* said(running, /with 1\n/)
       running.kill("SIGKILL")
       const { stdout } = yield* Effect.promise(() => running.ended)
-      assert.match(stdout, /Nobody answers at .*\ncode 1\n$/)
+      assert.match(stdout, /Nobody answers at .*\ncode 7\n$/)
       assert.deepStrictEqual(readdirSync(join(environment.TOKENKEEP_HOME, "sandboxes")), [])
       host.kill("SIGTERM")
       yield* Effect.promise(() => host.ended)
@@ -171,7 +171,7 @@ describe("tokenkeep exec", () => {
       const [, socket = ""] = yield* said(running, /^at (.*) with 1\n/)
       running.kill("SIGKILL")
       const { stdout } = yield* Effect.promise(() => running.ended)
-      assert.match(stdout, /Nobody answers at .*\ncode 1\n$/)
+      assert.match(stdout, /Nobody answers at .*\ncode 7\n$/)
       const folder = join(socket, "..")
       assert.isTrue(existsSync(folder))
       utimesSync(folder, 0, 0)

@@ -189,7 +189,10 @@ describe("an MCP server", () => {
       const { login: server, mcp } = yield* servers()
       const home = yield* TemporaryHome.make
       const environment = { TOKENKEEP_HOME: `${home}/keep`, HOME: home }
-      const login = yield* Program.start(["login", `${mcp.address}#work`, "--no-browser"], environment)
+      const login = yield* Program.start(
+        ["login", `${mcp.address}#work`, "--flow", "browser", "--no-browser"],
+        environment,
+      )
       const said = (pattern: RegExp) => Effect.promise(() => login.said("stderr", pattern))
       const [, url = ""] = yield* said(/Note: [^]* asks there for: mcp:read offline_access[^]*?(http:\S+\/auth\?\S+)/)
       yield* Effect.promise(() => visit(url, { will: "grant" }))

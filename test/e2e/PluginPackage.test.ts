@@ -17,7 +17,7 @@ const example = `${root}/test/examples`
 
 /** Packs folders as `npm publish` does, and unpacks them as `npm install` does. */
 const install = (modules: string, packages: { readonly [name: string]: string }) => {
-  const options = ["--silent", "--offline", "--pack-destination", modules]
+  const options = ["--silent", "--offline", "--ignore-scripts", "--pack-destination", modules]
   const said = execFileSync("npm", ["pack", ...Object.values(packages), ...options], { encoding: "utf8", cwd: modules })
   const archives = said.trim().split("\n")
   for (const [at, name] of Object.keys(packages).entries()) {

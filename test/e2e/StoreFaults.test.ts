@@ -54,7 +54,7 @@ describe("on a disk that is", () => {
       Effect.gen(function* () {
         const { account, family, home } = yield* setUp
         const failed = yield* runOn(prepare, home, ["token", account.toString()])
-        assert.strictEqual(failed.code, 1, failed.stderr)
+        assert.strictEqual(failed.code, 6, failed.stderr)
         assert.strictEqual(failed.stdout, "")
         assert.match(failed.stderr, /Could not write \S+\. Nothing was lost; check that the folder/)
         assert.deepInclude(yield* Race.familyOf(family), { redemptions: 0, refusals: 0 })
@@ -122,7 +122,7 @@ describe("an account's file that is", () => {
       const half = readFileSync(file, "utf8").slice(0, 100)
       writeFileSync(file, half)
       const outcome = yield* Program.run(["token", account.toString()], { TOKENKEEP_HOME: home })
-      assert.strictEqual(outcome.code, 1)
+      assert.strictEqual(outcome.code, 6)
       assert.match(outcome.stderr, /default\.json is damaged\. It was left as it is/)
       assert.strictEqual(readFileSync(file, "utf8"), half)
       assert.strictEqual((yield* Race.familyOf(family)).redemptions, 0)

@@ -98,6 +98,37 @@ describe("a value in a JSON text", () => {
     )
   })
 
+  it("leaves no trace where it was added and is removed again", () => {
+    fc.assert(
+      fc.property(document, fc.jsonValue({ maxDepth: 2 }), ({ path, text }, value) => {
+        const into = [...path.slice(0, -1), "a name that is not there"]
+        assert.deepStrictEqual(JsonText.without(text, into), Option.none())
+        const changed = Option.getOrThrow(JsonText.withValue(text, into, value as never))
+        assert.deepStrictEqual(JsonText.without(changed, into), Option.some(text))
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it("is removed with nothing but itself and a comma", () => {
+    fc.assert(
+      fc.property(document, ({ path, text }) => {
+        const without = Option.getOrThrow(JsonText.without(text, path))
+        const expected: unknown = JSON.parse(text)
+        const name = path.at(-1) ?? ""
+        delete (at(expected, path.slice(0, -1)) as { [name: string]: unknown })[name]
+        assert.deepStrictEqual(JSON.parse(without), expected)
+        const [start, end] = sharedEnds(text, without)
+        assert.isAtLeast(start + end, without.length)
+      }),
+      { numRuns: 200 },
+    )
+    for (const text of ["", "[]", '{"a":[]}', '{"b":1}']) {
+      assert.deepStrictEqual(JsonText.without(text, ["a", "b"]), Option.none())
+    }
+    assert.deepStrictEqual(JsonText.without("{}", []), Option.none())
+  })
+
   for (const [what, text, path, expected] of [
     ["in the style of two spaces", '{\n  "a": 1,\n  "b": 2\n}\n', ["c"], '{\n  "a": 1,\n  "b": 2,\n  "c": 0\n}\n'],
     ["in one line", '{"a": 1, "b": 2}', ["c"], '{"a": 1, "b": 2, "c": 0}'],

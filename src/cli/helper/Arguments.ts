@@ -103,7 +103,9 @@ export const bindingFor = Effect.fnUntraced(function* (typed: HostBinding.Typed,
       `tokenkeep: what ${oneLine(configFile)} says of ${mistakes.map(printable).join(", ")} in "hosts" binds nothing: a host is in lower case, whole, without a * or the port 443, and stands for an account.`,
     )
   }
-  return HostBinding.bindingFor(hosts, typed, host)
+  const binding = HostBinding.bindingFor(hosts, typed, host)
+  if (binding === undefined) yield* Effect.logDebug(`${host} is not bound to ${typed.account ?? "any account"}`)
+  return binding
 })
 
 /** The token of an account. */

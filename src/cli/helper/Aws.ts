@@ -88,10 +88,10 @@ export const aws = Command.make(
         ]
         return yield* install(account, words, input.profile, input.yes)
       }
-      const url = Option.getOrElse(endpoint, () => "")
+      const url = Option.isSome(endpoint) ? endpoint.value : yield* endpointFor(arn.value, region)
       const role = { arn: arn.value, sessionName, seconds }
       const token = yield* tokenOf(account, idToken)
-      const keys = yield* Sts.assume(url === "" ? Aws.endpointOf(yield* regionOf(region)) : url, role, token)
+      const keys = yield* Sts.assume(url, role, token)
       yield* print(Aws.answer(keys))
     },
     Effect.provide([Machine.layer, ProviderFetch.layer]),
@@ -103,15 +103,22 @@ export const aws = Command.make(
   ]),
 )
 
-const regionOf = Effect.fnUntraced(function* (typed: Option.Option<string>) {
-  if (Option.isSome(typed)) return typed.value
-  const named = yield* Config.option(
-    Config.orElse(Config.NonEmptyString("AWS_REGION"), () => Config.NonEmptyString("AWS_DEFAULT_REGION")),
-  )
+/** The STS to ask. Where AWS is in another country's hands there is none for all regions. */
+const endpointFor = Effect.fnUntraced(function* (arn: string, typed: Option.Option<string>) {
+  const named = Option.isSome(typed)
+    ? typed
+    : yield* Config.option(
+        Config.orElse(Config.NonEmptyString("AWS_REGION"), () => Config.NonEmptyString("AWS_DEFAULT_REGION")),
+      )
   if (Option.exists(named, (name) => !Aws.isRegion(name))) {
     return yield* new UsageError({ detail: "AWS_REGION, or AWS_DEFAULT_REGION, is not a region like eu-central-1." })
   }
-  return Option.getOrUndefined(named)
+  if (Option.isNone(named) && !arn.startsWith("arn:aws:")) {
+    return yield* new UsageError({
+      detail: "The role is in a part of AWS where STS has an address in each region only. Name yours with --region.",
+    })
+  }
+  return Aws.endpointOf(Option.getOrUndefined(named))
 })
 
 const tokenOf = Effect.fnUntraced(function* (account: AccountKey, isIdToken: boolean) {
@@ -146,6 +153,13 @@ const isHeader = (line: string, profile: string) =>
     .replace(/^\[\s*(profile\s+)?\s*(.*?)\s*\]$/, "[$1$2]")
     .replace(/\s+/g, " ") === headerOf(profile)
 
+/** Where a profile is among the lines: its header, and where the next one begins. */
+const sectionOf = (lines: ReadonlyArray<string>, profile: string) => {
+  const header = lines.findIndex((line) => isHeader(line, profile))
+  const next = lines.findIndex((line, at) => at > header && line.trim().startsWith("["))
+  return { header, end: next === -1 ? lines.length : next }
+}
+
 const install = Effect.fnUntraced(function* (
   account: AccountKey,
   words: ReadonlyArray<string>,
@@ -159,8 +173,9 @@ const install = Effect.fnUntraced(function* (
   const text = Option.getOrElse(was, () => "")
   const line = `credential_process = ${Shell.command(program)} ${start(account)} ${Shell.command(words)}`
   const lines = text.split("\n")
-  const isThere = lines.some((each) => isHeader(each, profile))
-  if (isThere && !lines.includes(line)) {
+  const { end, header } = sectionOf(lines, profile)
+  const isThere = header !== -1
+  if (isThere && !lines.slice(header, end).includes(line)) {
     return yield* new Change.NotChanged({
       detail: `${oneLine(path)} has a profile ${profile} already. Nothing was changed; name another one with --profile, or write this into it: ${line}`,
     })
@@ -190,9 +205,7 @@ const uninstall = Effect.fnUntraced(function* (account: AccountKey, named: Optio
   const path = yield* configPath
   const was = yield* Change.textAt(path)
   const lines = Option.getOrElse(was, () => "").split("\n")
-  const header = lines.findIndex((line) => isHeader(line, profile))
-  const next = lines.findIndex((line, at) => at > header && line.trim().startsWith("["))
-  const end = next === -1 ? lines.length : next
+  const { end, header } = sectionOf(lines, profile)
   const at = lines.findIndex(
     (line, at) =>
       at > header &&

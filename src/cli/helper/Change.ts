@@ -47,6 +47,9 @@ export const carryOut = Effect.fnUntraced(function* (
     )
   }
   yield* Console.error("")
+  if (steps.some(({ shown }) => /[\\/]_npx[\\/]/.test(shown))) {
+    yield* Console.error("Note: this is the tokenkeep of npx, which is gone some day. Install one that stays first.\n")
+  }
   yield* confirm("Change it?", options.yes, "Nothing was changed, as nobody can be asked here.")
   for (const { make } of steps) yield* make
   yield* Console.error(options.done)

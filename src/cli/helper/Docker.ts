@@ -110,7 +110,7 @@ const decodeHelpers = Schema.decodeUnknownOption(Schema.Record(Schema.String, Sc
 const isScript = (text: string) => text.startsWith(`#!/bin/sh\n${mark}\n`)
 
 const script = (path: string, text: string): Change.Step => ({
-  shown: `${path}: a program that runs tokenkeep helper docker`,
+  shown: `${path}: new\n${text.trimEnd()}`,
   make: Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path
