@@ -123,6 +123,7 @@ describe("src", () => {
       "quick/Quick.ts",
       "quick/Stdin.ts",
       "quick/StoredToken.ts",
+      "quick/Terminal.ts",
       "server/AuditFile.ts",
       "server/EventFollower.ts",
       "server/Listener.ts",

@@ -2,7 +2,6 @@
  * A token from a host, over one connection for one request: as {@link HostConnection} asks for it. Whatever the host says
  * instead is left to the whole program, which does not ask again.
  */
-import { connect } from "node:net"
 import { contentOf, endpointOf, isCapability, isFile, isOfTrusted } from "../client/Endpoint.ts"
 import * as Handover from "../client/Handover.ts"
 import { reservedFields } from "../domain/ReservedFields.ts"
@@ -66,6 +65,8 @@ const id = "1"
 /** Asks once. Undefined if nothing was asked, because nobody was reached. */
 const ask = ({ bucket, capability, path, provider }: Request): Promise<Handover.Outcome | undefined> => {
   const { promise, resolve } = Promise.withResolvers<Handover.Outcome | undefined>()
+  // Loaded here, as nothing else needs it.
+  const { connect } = process.getBuiltinModule("node:net")
   const socket = connect({ ...endpointOf(path), noDelay: true })
   const settle = (outcome: Handover.Outcome | undefined) => {
     socket.destroy()

@@ -3,7 +3,6 @@
  * says it.
  */
 import { write } from "node:fs"
-import { isatty } from "node:tty"
 import * as HostBinding from "../helpers/HostBinding.ts"
 import * as Configuration from "./Configuration.ts"
 import * as HelpTexts from "./HelpTexts.ts"
@@ -11,6 +10,7 @@ import * as HostToken from "./HostToken.ts"
 import { type Environment, placesIn } from "./Places.ts"
 import * as Stdin from "./Stdin.ts"
 import * as StoredToken from "./StoredToken.ts"
+import { isTerminal } from "./Terminal.ts"
 import * as Wish from "./Wish.ts"
 
 /** Where it is asked from. */
@@ -61,7 +61,7 @@ const say = (text: string): void => {
 /** Whether these arguments were answered. */
 export const run = (args: ReadonlyArray<string>, env: Environment): Promise<boolean> =>
   Promise.resolve()
-    .then(() => answer(args, { env, isTerminal: isatty(1), stdin: Stdin.read }))
+    .then(() => answer(args, { env, isTerminal: isTerminal(1), stdin: Stdin.read }))
     .catch(() => undefined)
     .then((said) => {
       if (said === undefined) Stdin.giveBack()

@@ -3,7 +3,7 @@
  */
 import { isUtf8 } from "node:buffer"
 import { read as readSome } from "node:fs"
-import { isatty } from "node:tty"
+import { isTerminal } from "./Terminal.ts"
 
 /** More than a tool says. */
 const longest = 65_536
@@ -25,7 +25,7 @@ const readAll = (): Promise<boolean> => {
 
 /** The text; undefined if it is none, or nobody but a person is there to say it. */
 export const read = (): Promise<string | undefined> =>
-  isatty(0)
+  isTerminal(0)
     ? Promise.resolve(undefined)
     : readAll().then((isWhole) => (isWhole && isUtf8(taken) && taken[0] !== 0xef ? taken.toString("utf8") : undefined))
 

@@ -13,6 +13,20 @@ const apart = (main: string): Plugin => ({
   resolveId: (_, importer) => (importer?.endsWith("/quick/Unbundled.ts") ? { id: main, external: true } : null),
 })
 
+/**
+ * Has what the program needs first taken from Node without an `import`: that would make all that a module of Node has, streams
+ * and promises with it, and take longer than what the program does.
+ */
+const withoutImports: Plugin = {
+  name: "without-imports",
+  renderChunk: (code, { isEntry, name }) => {
+    if (!isEntry || name !== "tokenkeep") return null
+    return code.replace(/import\s*\{([^}]*)\}\s*from\s*"(node:\w+)";/g, (_, names: string, from: string) => {
+      return `const {${names.replace(/ as /g, ": ")}} = process.getBuiltinModule("${from}");`
+    })
+  },
+}
+
 /** Bundles programs, by their names, into a folder. What is imported when it is needed is in chunks of its own. */
 export const write = async (
   folder: string,
@@ -20,7 +34,13 @@ export const write = async (
   main: string,
   isMinified: boolean,
 ) => {
-  const build = await rolldown({ cwd: root, input, platform: "node", external, plugins: [apart(main)] })
+  const build = await rolldown({
+    cwd: root,
+    input,
+    platform: "node",
+    external,
+    plugins: [apart(main), ...(isMinified ? [withoutImports] : [])],
+  })
   await build.write({
     dir: folder,
     // Names are left as they are: they are in stack traces, and of errors in what is said.
