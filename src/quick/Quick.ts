@@ -7,7 +7,7 @@ import * as HostBinding from "../helpers/HostBinding.ts"
 import * as Configuration from "./Configuration.ts"
 import * as HelpTexts from "./HelpTexts.ts"
 import * as HostToken from "./HostToken.ts"
-import { type Environment, placesIn } from "./Places.ts"
+import { type Environment, isPlain, placesIn } from "./Places.ts"
 import * as Stdin from "./Stdin.ts"
 import * as StoredToken from "./StoredToken.ts"
 import { isTerminal } from "./Terminal.ts"
@@ -31,7 +31,7 @@ export const answer = (
   // A person is told what it is that is on the screen.
   if (isTerminal) return undefined
   const places = placesIn(env)
-  if (places === undefined) return undefined
+  if (places === undefined || !isPlain(env)) return undefined
   const config = Configuration.read(places.configFile)
   if (!Configuration.isWithoutPlugins(config)) return undefined
   const { hosts, mistakes } = HostBinding.read(config["hosts"])

@@ -151,6 +151,8 @@ const tokenIn = (file: unknown, wish: Wish) => {
 
 /** What is to be said of the token that is wished for; undefined where it is for the whole program to say something. Throws likewise. */
 export const find = (wish: Wish, places: Places, config: JsonObject): string | undefined => {
+  // Elsewhere the whole program has something to say of locks, or nobody knows whose a file is.
+  if (process.platform !== "linux" && process.platform !== "darwin") return undefined
   const { bucket, provider } = wish
   // Of what has told itself where to log in, more is kept than the account.
   if (isAddress(provider) || !Configuration.isSilentOn(config, provider)) return undefined
