@@ -7,7 +7,7 @@ import { type Decision, inWords, type Question } from "../domain/Question.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { Grants } from "../server/Grants.ts"
 import { Json } from "./GlobalFlags.ts"
-import * as HostGrants from "./HostGrants.ts"
+import * as HostGrants from "./grant/HostGrants.ts"
 import * as TimeLeft from "./TimeLeft.ts"
 import { UsageError } from "./UsageError.ts"
 

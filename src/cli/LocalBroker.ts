@@ -6,8 +6,8 @@ import { Layer } from "effect"
 import * as BrokerHost from "../broker/BrokerHost.ts"
 import * as EventCommand from "../broker/EventCommand.ts"
 import { Adoptions } from "../import/Adoptions.ts"
-import { GrantHolders } from "./GrantHolders.ts"
-import { LoginStatus } from "./LoginStatus.ts"
+import { GrantHolders } from "./status/GrantHolders.ts"
+import { LoginStatus } from "./status/LoginStatus.ts"
 import { StoredLogins } from "./StoredLogins.ts"
 
 export const layer = BrokerHost.layer.pipe(

@@ -8,7 +8,7 @@ import type { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
 import * as BrokerClient from "../client/BrokerClient.ts"
 import * as BrokerClientEnv from "../client/BrokerClientEnv.ts"
-import { LoginStatus } from "./LoginStatus.ts"
+import { LoginStatus } from "./status/LoginStatus.ts"
 import * as ProcessHygiene from "./ProcessHygiene.ts"
 
 /** Where things are kept on the host, and no broker. */

@@ -6,13 +6,13 @@ import { Command, Flag } from "effect/cli"
 import * as ExitStatus from "./ExitStatus.ts"
 import * as Failures from "./Failures.ts"
 import { Json } from "./GlobalFlags.ts"
-import { LoginStatus } from "./LoginStatus.ts"
+import { LoginStatus } from "./status/LoginStatus.ts"
 import { inProgram, ProgramName } from "./ProgramName.ts"
 import * as Screen from "./Screen.ts"
-import * as StatusTable from "./StatusTable.ts"
-import { instant, needAttention, type Survey, take, toJson } from "./Survey.ts"
+import * as StatusTable from "./status/StatusTable.ts"
+import { instant, needAttention, type Survey, take, toJson } from "./status/Survey.ts"
 import { UsageError } from "./UsageError.ts"
-import { Window } from "./Window.ts"
+import { Window } from "./status/Window.ts"
 
 const legend = Object.entries(StatusTable.states)
   .map(([state, [, meaning]]) => `${state}  ${meaning}`)

@@ -178,7 +178,7 @@ export class ProviderNotConfigured extends Schema.TaggedError<ProviderNotConfigu
 }) {
   override get message(): string {
     if (this.missing !== undefined) {
-      return `The provider ${printable(this.provider)} is known, but its ${this.missing.join(", ")} has to come from you: ${completeCommand(this.provider, this.missing)}`
+      return `The provider ${printable(this.provider)} is known, but its ${this.missing.join(", ")} ${this.missing.length === 1 ? "has" : "have"} to come from you: ${completeCommand(this.provider, this.missing)}`
     }
     // A host, or the beginning of an address as it was split at its colon.
     const address = /[./]/.test(this.provider) ? " An MCP server is named by its address, beginning with https://." : ""

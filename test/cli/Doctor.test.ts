@@ -486,13 +486,14 @@ describe("tokenkeep doctor, of providers", () => {
   )
 
   /** A server that answers like this, with its clock so many seconds ahead. */
-  const server = Effect.fnUntraced(function* (status: number, ahead = 0) {
+  const server = Effect.fnUntraced(function* (status: number, ahead = 0, age = 0) {
     const clock = yield* Clock.Clock
     const http = yield* Effect.acquireRelease(
       Effect.callback<Server>((resume) => {
         const made = createServer((_, response) => {
           const at = DateTime.makeUnsafe(clock.currentTimeMillisUnsafe() + ahead * 1000)
           response.setHeader("date", DateTime.toDateUtc(at).toUTCString())
+          if (age > 0) response.setHeader("age", age)
           response.writeHead(status, { "content-type": "application/json" }).end("{}")
         }).listen(0, "127.0.0.1", () => resume(Effect.succeed(made)))
       }),
@@ -555,6 +556,8 @@ describe("tokenkeep doctor, of providers", () => {
       configure(home, { late: endpointsAt(late), right: endpointsAt(right) })
       const theirs = yield* only(home, options)
       assert.match(theirs.message, /^The clock of 127\.0\.0\.1:\d+ is (89|90|91) s ahead of ours/)
+      configure(home, { cached: endpointsAt(yield* server(405, -90, 90)) })
+      assert.deepStrictEqual(yield* wrong(home, options), [])
       configure(home, { late: endpointsAt(yield* server(405, -4000)) })
       assert.strictEqual((yield* only(home, options)).level, "problem")
     }),
