@@ -7,6 +7,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, Logger, Runtime } from "effect"
 import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
+import { ascii } from "./domain/AsciiJson.ts"
 import { LoginsLost } from "./broker/Accounts.ts"
 import * as Commands from "./cli/Commands.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
@@ -63,7 +64,7 @@ const isForProgram = process.argv.slice(2, [...process.argv, "--"].indexOf("--")
 /** Says what went wrong, and returns the exit code for it. On stdout there is only what was asked for. */
 const report = (error: ExitCode.Failure) => {
   const said = isForProgram
-    ? Console.log(JSON.stringify(Failures.toJson(error)))
+    ? Console.log(ascii(Failures.toJson(error)))
     : Console.error(`tokenkeep: ${Failures.inWords(error)}`)
   const isSaid = "errors" in error ? error.errors.length === 0 : !Runtime.getErrorReported(error)
   return Effect.as(isSaid ? Effect.void : said, ExitCode.of(error))

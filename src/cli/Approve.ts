@@ -3,6 +3,7 @@
  */
 import { Console, DateTime, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
+import { ascii } from "../domain/AsciiJson.ts"
 import { type Decision, inWords, type Question } from "../domain/Question.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { Grants } from "../server/Grants.ts"
@@ -60,7 +61,7 @@ export const wordsFor: { readonly [decision in Decision]: string } = {
 const show = Effect.gen(function* () {
   const grants = yield* Grants
   const questions = yield* grants.questions
-  if (yield* Json) return yield* Console.log(JSON.stringify({ version: 1, questions: questions.map(shown) }))
+  if (yield* Json) return yield* Console.log(ascii({ version: 1, questions: questions.map(shown) }))
   if (questions.length === 0) return yield* Console.error("Nobody waits for an answer.")
   const now = yield* DateTime.now
   for (const question of questions) {

@@ -6,6 +6,7 @@ import * as Cause from "effect/Cause"
 import { Console, Effect, Layer, Option, References } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Digest, SecureRandom } from "effect/crypto"
+import { ascii } from "../domain/AsciiJson.ts"
 import { Accounts } from "../broker/Accounts.ts"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
@@ -37,7 +38,7 @@ export const doctor = Command.make(
   },
   Effect.fn("doctor")(function* ({ offline }) {
     const findings = yield* examine(offline)
-    yield* (yield* Json) ? Console.log(JSON.stringify({ version: 1, findings })) : show(findings)
+    yield* (yield* Json) ? Console.log(ascii({ version: 1, findings })) : show(findings)
     if (findings.some(({ level }) => level === "problem")) yield* ExitStatus.set(1)
   }),
 ).pipe(

@@ -3,6 +3,7 @@
  */
 import { Console, Duration, Effect, Runtime } from "effect"
 import { CliError } from "effect/cli"
+import { ascii } from "../domain/AsciiJson.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import * as ExitCode from "./ExitCode.ts"
 import type { Failure } from "./ExitCode.ts"
@@ -76,7 +77,7 @@ export const toJson = (error: Failure, program = "tokenkeep") => {
 export const mark = Effect.fnUntraced(function* (error: Failure) {
   const program = yield* ProgramName
   const isForProgram = yield* Json
-  if (isForProgram) yield* Console.log(JSON.stringify(toJson(error, program)))
+  if (isForProgram) yield* Console.log(ascii(toJson(error, program)))
   Object.assign(error, {
     [Runtime.errorExitCode]: ExitCode.of(error),
     ...(isForProgram

@@ -4,6 +4,7 @@
 import type { Duration } from "effect"
 import { Console, DateTime, Effect, Option, Redacted, Schema, Stdio, Struct } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { ascii } from "../domain/AsciiJson.ts"
 import { GrantNotFound } from "../domain/Errors.ts"
 import { type Terms, Uses } from "../domain/Grant.ts"
 import { printable } from "../domain/RemoteText.ts"
@@ -58,7 +59,7 @@ const add = Command.make(
         hasCapability: capability,
         isKept: keep,
       })
-      yield* (yield* Json) ? Console.log(JSON.stringify(inJson(granted))) : show(granted)
+      yield* (yield* Json) ? Console.log(ascii(inJson(granted))) : show(granted)
     },
     (effect, { hostSocket }) => Effect.provide(effect, HostGrants.layer(hostSocket)),
   ),

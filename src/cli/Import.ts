@@ -3,6 +3,7 @@
  */
 import { Console, DateTime, Effect, Layer, Option, Stdio, Stream, Terminal } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
+import { ascii } from "../domain/AsciiJson.ts"
 import { AccountKeyFromString, type AccountKey } from "../domain/AccountKey.ts"
 import { loginCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
@@ -266,7 +267,7 @@ const show = Effect.fnUntraced(function* (json: boolean) {
   const adoptions = yield* Adoptions
   const found = yield* search.find
   const adopted = yield* adoptions.list
-  if (json) return yield* Console.log(JSON.stringify(yield* toJson(found, adopted)))
+  if (json) return yield* Console.log(ascii(yield* toJson(found, adopted)))
   const now = yield* DateTime.now
   if (found.logins.length === 0) yield* Console.error("No login of another tool was found.")
   else {

@@ -3,6 +3,7 @@
  */
 import { Console, Effect, Option, Redacted, Schema, Stdio, Stream, Terminal } from "effect"
 import { Argument, Command, Prompt } from "effect/cli"
+import { ascii } from "../domain/AsciiJson.ts"
 import { ApiKeys } from "../broker/ApiKeys.ts"
 import { Broker } from "../broker/Broker.ts"
 import { ApiKey, ApiKeyName, longest } from "../domain/ApiKey.ts"
@@ -80,7 +81,7 @@ const list = Command.make(
   Effect.fn("key.list")(function* () {
     const broker = yield* Broker
     const keys = (yield* broker.listApiKeys).toSorted()
-    if (yield* Json) return yield* Console.log(JSON.stringify({ version: 1, keys }))
+    if (yield* Json) return yield* Console.log(ascii({ version: 1, keys }))
     if (keys.length === 0)
       yield* Console.error("There is no API key. Set one, where the host runs, with: tokenkeep key set")
     yield* Effect.forEach(keys, (name) => Console.log(printable(name)), { discard: true })

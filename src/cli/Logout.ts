@@ -3,6 +3,7 @@
  */
 import { Console, Effect } from "effect"
 import { Command } from "effect/cli"
+import { ascii } from "../domain/AsciiJson.ts"
 import { Broker } from "../broker/Broker.ts"
 import { printable } from "../domain/RemoteText.ts"
 import type { Revocation } from "../domain/Revocation.ts"
@@ -27,7 +28,7 @@ export const logout = Command.make(
     const name = printable(account.toString())
     const revocation = yield* broker.removeToken(account)
     if (yield* Json) {
-      return yield* Console.log(JSON.stringify({ version: 1, account: account.toString(), revocation }))
+      return yield* Console.log(ascii({ version: 1, account: account.toString(), revocation }))
     }
     yield* Console.error(
       revocation === "nothing"

@@ -4,6 +4,7 @@
 import { Console, Effect, Layer, Option, Path } from "effect"
 import { Command, Flag } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
+import { ascii } from "../domain/AsciiJson.ts"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import { Renewal } from "../broker/Renewal.ts"
 import { Admission } from "../server/Admission.ts"
@@ -90,7 +91,7 @@ export const serve = Command.make(
     const announce = Layer.effectDiscard(
       Effect.gen(function* () {
         const server = yield* UnixServer
-        yield* Console.log(json ? JSON.stringify({ version: 1, socket: server.path }) : `Listening on ${server.path}`)
+        yield* Console.log(json ? ascii({ version: 1, socket: server.path }) : `Listening on ${server.path}`)
         yield* Effect.acquireRelease(systemd.notify("READY=1"), () => systemd.notify("STOPPING=1"))
       }),
     )

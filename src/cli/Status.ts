@@ -3,6 +3,7 @@
  */
 import { Console, DateTime, Effect, Option, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import { ascii } from "../domain/AsciiJson.ts"
 import * as ExitStatus from "./ExitStatus.ts"
 import * as Failures from "./Failures.ts"
 import { Json } from "./GlobalFlags.ts"
@@ -30,7 +31,7 @@ export const status = Command.make(
     const json = yield* Json
     if (watch) return yield* json ? follow : redraw
     const survey = yield* take
-    yield* json ? Console.log(JSON.stringify(toJson(survey))) : show(survey)
+    yield* json ? Console.log(ascii(toJson(survey))) : show(survey)
     if (needAttention(survey).length > 0) yield* ExitStatus.set(1)
   }, Effect.tapError(Failures.mark)),
 ).pipe(
@@ -78,7 +79,7 @@ const follow = Effect.gen(function* () {
     const survey = yield* take
     const json = toJson(survey)
     const text = JSON.stringify(json)
-    if (text !== before) yield* Console.log(JSON.stringify({ ...json, ...instant("at", Option.some(survey.at)) }))
+    if (text !== before) yield* Console.log(ascii({ ...json, ...instant("at", Option.some(survey.at)) }))
     before = text
   })
   yield* Effect.raceFirst(Effect.forever(Effect.andThen(look, Effect.sleep(pace))), closed)

@@ -4,7 +4,7 @@
 import { DateTime, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { Broker, type InitiatedLogin, type LoginProgress, type TokenError } from "../broker/Broker.ts"
 import { orStillGood } from "../broker/StillGood.ts"
-import type { AccountKey } from "../domain/AccountKey.ts"
+import { type AccountKey, BucketName, ProviderName } from "../domain/AccountKey.ts"
 import type { BucketStats } from "../domain/BucketUsage.ts"
 import {
   AccessDenied,
@@ -32,8 +32,8 @@ import * as Ask from "./Ask.ts"
 import type { Meanings } from "./Ask.ts"
 import * as HostConnection from "./HostConnection.ts"
 
-const decodeProviders = Schema.decodeUnknownOption(Schema.Struct({ providers: Schema.Array(Schema.String) }))
-const decodeBuckets = Schema.decodeUnknownOption(Schema.Struct({ buckets: Schema.Array(Schema.String) }))
+const decodeProviders = Schema.decodeUnknownOption(Schema.Struct({ providers: Schema.Array(ProviderName) }))
+const decodeBuckets = Schema.decodeUnknownOption(Schema.Struct({ buckets: Schema.Array(BucketName) }))
 
 const decodeExists = Schema.decodeUnknownOption(Schema.Struct({ exists: Schema.Boolean }))
 const decodeKeys = Schema.decodeUnknownOption(Schema.Struct({ keys: Schema.Array(Schema.String) }))

@@ -11,6 +11,8 @@ import * as WholeWrite from "../system/WholeWrite.ts"
 /** What there is. */
 export interface Content {
   readonly text: string
+  /** In bytes. */
+  readonly size: number
   readonly mode: number
   readonly uid: Option.Option<number>
   /** How many names it has. */
@@ -60,7 +62,13 @@ export const make = Effect.gen(function* () {
         Result.try(() => decoder.decode(bytes)),
         () => "",
       )
-      return Option.some<Content>({ text, mode: mode & 0o7777, uid, names: Number(Option.getOrElse(nlink, () => 1)) })
+      return Option.some<Content>({
+        text,
+        size: bytes.length,
+        mode: mode & 0o7777,
+        uid,
+        names: Number(Option.getOrElse(nlink, () => 1)),
+      })
     },
     (effect, path) =>
       effect.pipe(

@@ -7,9 +7,13 @@ import { reservedFields } from "../domain/ReservedFields.ts"
 import { isSecure } from "../oauth/SecureAddress.ts"
 import { isMaybe, isName, isObject, isText, isTexts, type JsonObject } from "./Json.ts"
 
-/** The file as JSON; an empty object if there is none. Throws if it cannot be read. */
-export const read = (path: string): unknown =>
-  statSync(path, { throwIfNoEntry: false }) === undefined ? {} : JSON.parse(readFileSync(path, "utf8"))
+/** The file as JSON; an empty object if there is none. Throws if it cannot be read, as a pipe that would be waited for. */
+export const read = (path: string): unknown => {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats === undefined) return {}
+  if (!stats.isFile()) throw new Error("no file")
+  return JSON.parse(readFileSync(path, "utf8"))
+}
 
 /** Whether nothing in it has to be loaded: neither plugins, nor what cannot be understood here. */
 export const isWithoutPlugins = (config: unknown): config is JsonObject => {

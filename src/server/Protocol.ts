@@ -249,6 +249,9 @@ export const encodeRevocation = (revocation: Revocation): JsonObject => ({ revoc
 export const decodeRevocation = (wire: unknown): Option.Option<Revocation> =>
   Option.map(decodeRemoved(wire), ({ revocation }) => revocation)
 
+/** No login is waited for longer, in seconds. A time that a host has made up may be beyond all calendars. */
+const longestLogin = 86_400
+
 /** Reads a begun login. Its texts come from a provider through a host, and are shown to a person. */
 export const decodeInitiated = (wire: unknown): Option.Option<InitiatedLogin> =>
   Option.map(decodeLogin(wire), (login) => ({
@@ -265,7 +268,7 @@ export const decodeInitiated = (wire: unknown): Option.Option<InitiatedLogin> =>
           }),
     pollInterval: Duration.millis(login.pollIntervalMs),
     notice: Option.map(Option.fromUndefinedOr(login.notice), oneLine),
-    expiresIn: Duration.seconds(login.expiresIn),
+    expiresIn: Duration.seconds(Math.min(login.expiresIn, longestLogin)),
   }))
 
 const Progress = Schema.Union([

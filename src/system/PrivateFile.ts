@@ -21,7 +21,10 @@ export const make = Effect.gen(function* () {
   const { removeLeftover, syncFolder, writeNew } = WholeWrite.stepsOf(fs)
 
   const read = (path: string): Effect.Effect<Option.Option<string>, StoreUnavailable> =>
-    fs.readFileString(path).pipe(
+    fs.stat(path).pipe(
+      // A pipe would be waited for, which nobody could stop, and a device has no end.
+      Effect.filterOrFail(({ type }) => type === "File", unavailable(path, "read")),
+      Effect.andThen(fs.readFileString(path)),
       Effect.asSome,
       Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone),
       Effect.mapError(unavailable(path, "read")),

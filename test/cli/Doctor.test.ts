@@ -10,6 +10,8 @@ import {
   readFileSync,
   renameSync,
   statSync,
+  symlinkSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs"
@@ -38,6 +40,7 @@ import { Block } from "../../src/server/AuditBlock.ts"
 import * as AuditFile from "../../src/server/AuditFile.ts"
 import { adopt, anthropicAccount, golden, place, processIn, take } from "../support/Importing.ts"
 import { loggedIn } from "../support/LoggedIn.ts"
+import * as Configuration from "../../src/quick/Configuration.ts"
 import { recordOf } from "../support/Records.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
@@ -208,6 +211,22 @@ describe("tokenkeep doctor", () => {
       }),
     )
   })
+
+  it.live("waits for no pipe that is in the place of a file", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      assert.strictEqual(spawnSync("mkfifo", [`${home}/pipe`]).status, 0)
+      for (const name of ["config.json", "usage.json"]) {
+        symlinkSync("pipe", `${home}/${name}`)
+        assert.throws(() => Configuration.read(`${home}/${name}`))
+        yield* mended(home, name.replace(".json", ""), /Could not read/)
+        unlinkSync(`${home}/${name}.damaged`)
+        renameSync(`${home}/pipe`, `${home}/${name}`)
+        yield* mended(home, name.replace(".json", ""), /Could not read/)
+        renameSync(`${home}/${name}.damaged`, `${home}/pipe`)
+      }
+    }),
+  )
 
   describe("finds files that are damaged:", () => {
     for (const [path, check] of [

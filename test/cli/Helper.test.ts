@@ -2,7 +2,7 @@
  * What helpers answer and refuse, over a broker with one token; and what they write into other tools' files.
  */
 import { createServer } from "node:http"
-import { existsSync, readFileSync, statSync } from "node:fs"
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HostFailure } from "../../src/domain/Errors.ts"
@@ -394,6 +394,10 @@ describe("helper aws", () => {
       yield* run(uninstall, { home })
       assert.strictEqual(readFileSync(path, "utf8"), `[profile dev]\nregion = x\n\n[profile other]\n${line}\n`)
       assert.include((yield* run(install, { home })).error, "has a profile dev already")
+      const latin = Buffer.from("# M\u00fcller\n[profile keep]\nregion = x\n", "latin1")
+      writeFileSync(path, latin)
+      assert.include((yield* run(install, { home })).error, "left as it is")
+      assert.deepStrictEqual(readFileSync(path), latin)
     }),
   )
 })

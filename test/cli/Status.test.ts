@@ -196,7 +196,7 @@ describe("tokenkeep status", () => {
 
   it.effect("fits 60, 80 and 200 columns, whatever a provider calls its scopes", () =>
     Effect.gen(function* () {
-      const hostile = "\u001B[2J\u001B]8;;https://evil\u0007x\u202Eabc\u200B 日本 " + "s".repeat(10_000)
+      const hostile = "\u001B[2J\u001B]8;;https://evil\u0007\u009B31mx\u202Eabc\u200B 日本 " + "s".repeat(10_000)
       const many = () => [
         login("github", "work", { scope: hostile, details: { plan: "日本".repeat(40) } }),
         login("https://mcp.example/a/long/path/to/it", "work"),
@@ -219,6 +219,10 @@ describe("tokenkeep status", () => {
             assert.match(plain[0] ?? "", /^ACCOUNT +STATE +EXPIRES +RENEWS +SCOPES +LAST REFRESH +GRANTED TO/)
         }
       }
+      yield* run(many, { json: true }).command
+      const json = (yield* said).at(-1) ?? ""
+      assert.match(json, /^[ -~]+$/)
+      assert.deepInclude(JSON.parse(json).accounts[0].scopes, "s".repeat(10_000))
     }),
   )
 })

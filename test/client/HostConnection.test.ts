@@ -2,6 +2,8 @@ import { createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Queue, Result } from "effect"
 import { TestClock } from "effect/testing"
+import { Broker } from "../../src/broker/Broker.ts"
+import * as BrokerClient from "../../src/client/BrokerClient.ts"
 import * as HostConnection from "../../src/client/HostConnection.ts"
 import * as Frame from "../../src/server/Frame.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
@@ -74,6 +76,23 @@ describe("a connection to the host", () => {
         yield* Fiber.join(asked)
       }
       assert.strictEqual(host.connections(), 1)
+    }),
+  )
+
+  it.effect("takes no names from a host that no account can have", () =>
+    Effect.gen(function* () {
+      const host = yield* startHost
+      yield* Effect.gen(function* () {
+        const broker = yield* Broker
+        for (const [ask, data] of [
+          [broker.listProviders, { providers: ["demo", "\u001b[2J"] }],
+          [broker.listBuckets("demo"), { buckets: ["x".repeat(201)] }],
+        ] as const) {
+          const asked = yield* Effect.forkChild(Effect.flip(ask))
+          answer(yield* Queue.take(host.arrivals), data)
+          assert.strictEqual((yield* Fiber.join(asked))._tag, "HostFailure")
+        }
+      }).pipe(Effect.provide(BrokerClient.layer({ path: host.path })))
     }),
   )
 

@@ -270,6 +270,12 @@ describe("a login on the wire", () => {
     assert.deepStrictEqual(shown, Option.some("[2JAB CD"))
   })
 
+  it("ends at a time that there is", () => {
+    const arrived = Protocol.decodeInitiated({ ...Protocol.encodeInitiated(device), expiresIn: 1e300 })
+    const life = Option.map(arrived, ({ expiresIn }) => expiresIn)
+    assert.deepStrictEqual(life, Option.some(Duration.seconds(86_400)))
+  })
+
   it("is read back while it is pending", () => {
     const pending = { status: "pending", interval: Duration.millis(2500) } as const
     const wire = throughJson(Protocol.encodeProgress(pending))

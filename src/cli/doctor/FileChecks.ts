@@ -162,10 +162,10 @@ const checkConfigPlace = Effect.fnUntraced(function* (configFile: string) {
       return { isUsable: false, findings: [problem("folders", message, command)] }
     }
     if (Option.isNone(there)) break
-    const type = path === folder ? "Directory" : "File"
-    if (there.value.info.type !== type && there.value.info.type !== "SymbolicLink") {
-      const message = `${oneLine(path)} has to be a ${type === "File" ? "file" : "folder"}, and is none. Nothing can be kept there; what is there was left as it is.`
-      return { isUsable: type === "File", findings: [problem("folders", message, moveAwayCommand(path))] }
+    // That the file is none is said where it is read.
+    if (path === folder && !["Directory", "SymbolicLink"].includes(there.value.info.type)) {
+      const message = `${oneLine(path)} has to be a folder, and is none. Nothing can be kept there; what is there was left as it is.`
+      return { isUsable: false, findings: [problem("folders", message, moveAwayCommand(path))] }
     }
     if (isOthers(there.value) && !Option.contains(there.value.info.uid, Ownership.root)) {
       findings.push(notOurs(there.value, folder))
@@ -279,6 +279,14 @@ const checkKind = Effect.fnUntraced(function* ({ check, depth, folder, isRight, 
   return { check, findings: atMost(found.flat()), count: there.length }
 })
 
+/** What is at the place of a file, and cannot be read: closed to us, or a pipe, a folder or the like. */
+const unreadable = Effect.fnUntraced(function* (check: string, path: string, message: string) {
+  const fs = yield* FileSystem.FileSystem
+  const there = yield* Effect.option(fs.stat(path))
+  const isOther = Option.exists(there, ({ type }) => type !== "File")
+  return [problem(check, message, isOther ? moveAwayCommand(path) : `chmod 600 ${quoted(path)}`)]
+})
+
 const config = Effect.gen(function* () {
   const { configFile } = yield* BrokerConfig
   const files = yield* PrivateFile.make
@@ -286,8 +294,7 @@ const config = Effect.gen(function* () {
     Effect.as([]),
     Effect.catchTags({
       ConfigCorrupt: (error) => Effect.succeed([problem("config", error.message, moveAwayCommand(configFile))]),
-      StoreUnavailable: (error) =>
-        Effect.succeed([problem("config", error.message, `chmod 600 ${quoted(configFile)}`)]),
+      StoreUnavailable: ({ message }) => unreadable("config", configFile, message),
     }),
   )
 })
@@ -301,7 +308,7 @@ const usage = Effect.gen(function* () {
     Effect.map((text) =>
       Option.exists(text, (content) => !isRight(content)) ? [damaged("usage", usageFile, rest)] : [],
     ),
-    Effect.catch(({ message }) => Effect.succeed([problem("usage", message, `chmod 600 ${quoted(usageFile)}`)])),
+    Effect.catch(({ message }) => unreadable("usage", usageFile, message)),
   )
 })
 

@@ -3,6 +3,7 @@
  */
 import { Console, DateTime, Effect } from "effect"
 import { Command } from "effect/cli"
+import { ascii } from "../../domain/AsciiJson.ts"
 import { wishInWords } from "../../domain/Question.ts"
 import { printable } from "../../domain/RemoteText.ts"
 import { type GrantEntry, Grants } from "../../server/Grants.ts"
@@ -14,7 +15,7 @@ import * as TimeLeft from "../TimeLeft.ts"
 const show = Effect.gen(function* () {
   const grants = yield* Grants
   const entries = yield* grants.list
-  if (yield* Json) return yield* Console.log(JSON.stringify({ version: 1, grants: entries.map(toJson) }))
+  if (yield* Json) return yield* Console.log(ascii({ version: 1, grants: entries.map(toJson) }))
   if (entries.length === 0) return yield* Console.error("Nothing is granted. Grant something with: tokenkeep grant add")
   const now = yield* DateTime.now
   yield* Console.log(Table.format([titles, ...entries.map((entry) => row(entry, now))]))

@@ -89,7 +89,12 @@ export const rewrite = (path: string, was: Option.Option<string>, text: string, 
 /** The text of another program's file; none if there is none. */
 export const textAt = Effect.fnUntraced(function* (path: string) {
   const files = yield* ToolFile.make
-  return Option.map(yield* files.read(path), ({ text }) => text)
+  const found = yield* files.read(path)
+  // What cannot be read as text must not be taken for nothing, and written over.
+  if (Option.exists(found, ({ size, text }) => text === "" && size > 0)) {
+    return yield* new NotChanged({ detail: `${oneLine(path)} is not UTF-8. It was left as it is; mend it first.` })
+  }
+  return Option.map(found, ({ text }) => text)
 }, Effect.provide(SecureRandom.layerWebCrypto))
 
 /** Binds hosts to an account. */
