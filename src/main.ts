@@ -8,6 +8,7 @@ import { Cause, Console, Effect, Exit, Layer, Logger, Runtime } from "effect"
 import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { ascii } from "./domain/AsciiJson.ts"
+import { oneLine } from "./domain/RemoteText.ts"
 import { LoginsLost } from "./broker/Accounts.ts"
 import * as Commands from "./cli/Commands.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
@@ -70,6 +71,20 @@ const report = (error: ExitCode.Failure) => {
   return Effect.as(isSaid ? Effect.void : said, ExitCode.of(error))
 }
 
+/** What runs for long has a log, with times in it; and whoever asks for a level wants all of it. */
+const hasLog = process.argv.slice(2).some((word) => /^(serve|exec|events|--log-level(=.*)?)$/.test(word))
+
+/** What is logged, as a sentence for whoever sits there. */
+const spoken = Logger.make<unknown, string>(
+  ({ message }) => `tokenkeep: ${(Array.isArray(message) ? message : [message]).map(String).map(oneLine).join(" ")}`,
+)
+
+const logger = Layer.unwrap(
+  Effect.map(Screen.stderr, ({ isTerminal }) =>
+    Logger.layer([Logger.withConsoleError(isTerminal && !hasLog ? spoken : Logger.formatLogFmt)]),
+  ),
+)
+
 /** A defect is ours, and its insides are not for the terminal. That a login is lost has been said where it happened. */
 const reportDefect = (defect: unknown) =>
   (defect instanceof LoginsLost
@@ -101,7 +116,7 @@ tokenkeep.pipe(
       formatter.pipe(Layer.provide(NodeServices.layer)),
       Layer.succeed(CliConfig.CliConfig, { builtIns }),
       Screen.layerFramework.pipe(Layer.provide(NodeServices.layer)),
-      Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
+      logger.pipe(Layer.provide(NodeServices.layer)),
     ),
   ),
   NodeRuntime.runMain({
