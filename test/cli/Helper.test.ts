@@ -229,6 +229,18 @@ describe("helper docker", () => {
     }),
   )
 
+  it.effect("says that what starts it must find the same logins", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const install = ["api-key", "github", "--install", "--yes"]
+      const environment = { TOKENKEEP_HOME: `${home}/keep` }
+      assert.include((yield* run(install, { home, environment })).stderr, "TOKENKEEP_HOME is set here")
+      const uninstall = ["api-key", "github", "--uninstall", "--yes"]
+      assert.notInclude((yield* run(uninstall, { home, environment })).stderr, "TOKENKEEP_HOME")
+      assert.notInclude((yield* run(install, { home })).stderr, "TOKENKEEP_HOME")
+    }),
+  )
+
   it.effect("is given the user name that a registry wants", () =>
     Effect.gen(function* () {
       const home = yield* TemporaryHome.make

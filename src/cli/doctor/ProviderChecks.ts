@@ -282,6 +282,6 @@ export const network = Effect.fnUntraced(function* (records: ReadonlyArray<Named
     return [problem("network", message)]
   }
   const found = reached.flatMap(({ finding }) => Option.toArray(finding))
-  const hosts = `${all.length === 1 ? "the provider answers" : `all ${all.length} providers answer`}`
+  const hosts = `${all.length === 1 ? "the provider answers" : `all ${all.length} servers of the providers answer`}`
   return [...orOk(found, "network", hosts), ...(yield* skew(reached))]
 })

@@ -88,6 +88,7 @@ const install = Effect.fnUntraced(function* (words: ReadonlyArray<string>, yes: 
     {
       yes,
       none: "Claude Code asks tokenkeep already.",
+      startsUs: true,
       done: `Claude Code has its key from tokenkeep from now on. Take that back with: tokenkeep ${suffixOf(words)} --uninstall`,
     },
   )

@@ -195,6 +195,7 @@ const install = Effect.fnUntraced(function* (
     {
       yes,
       none: `The profile ${profile} asks tokenkeep already.`,
+      startsUs: true,
       done: `The profile ${profile} has its keys from tokenkeep from now on. Take that back with: tokenkeep ${start(account)} --profile ${profile} --uninstall`,
     },
   )

@@ -1,7 +1,7 @@
 /**
  * A change to another program's configuration: shown first, then agreed to, then made, and how it is taken back is said.
  */
-import { Console, Data, Effect, Option, Path, FileSystem } from "effect"
+import { Config, Console, Data, Effect, Option, Path, FileSystem } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import type { BrokerConfig } from "../../broker/BrokerConfig.ts"
@@ -34,7 +34,13 @@ export interface Step {
 /** Shows the steps, asks, and makes them. */
 export const carryOut = Effect.fnUntraced(function* (
   steps: ReadonlyArray<Step>,
-  options: { readonly yes: boolean; readonly none: string; readonly done: string },
+  options: {
+    readonly yes: boolean
+    readonly none: string
+    readonly done: string
+    /** Whether another program starts us from then on. */
+    readonly startsUs?: boolean
+  },
 ) {
   if (steps.length === 0) return yield* Console.error(options.none)
   yield* Console.error("This will be changed:\n")
@@ -49,6 +55,10 @@ export const carryOut = Effect.fnUntraced(function* (
   yield* Console.error("")
   if (steps.some(({ shown }) => /[\\/]_npx[\\/]/.test(shown))) {
     yield* Console.error("Note: this is the tokenkeep of npx, which is gone some day. Install one that stays first.\n")
+  }
+  const home = yield* Effect.option(Config.String("TOKENKEEP_HOME"))
+  if (options.startsUs === true && Option.exists(home, (home) => home !== "")) {
+    yield* Console.error("Note: TOKENKEEP_HOME is set here. Whatever starts that program has to set it too.\n")
   }
   yield* confirm("Change it?", options.yes, "Nothing was changed, as nobody can be asked here.")
   for (const { make } of steps) yield* make

@@ -190,6 +190,7 @@ const install = Effect.fnUntraced(function* (
   yield* Change.carryOut(steps, {
     yes,
     none: `docker asks tokenkeep for ${meant.map(printable).join(", ")} already.`,
+    startsUs: true,
     done: `docker asks tokenkeep for ${meant.map(printable).join(", ")} from now on. Take that back with: ${Shell.command(["tokenkeep", "helper", "docker", account.toString(), ...(folder === usual ? [] : ["--bin", folder]), "--uninstall"])}`,
   })
   const onPath = Option.getOrElse(yield* Config.option(Config.String("PATH")), () => "").split(":")

@@ -137,6 +137,7 @@ const install = Effect.fnUntraced(function* (account: AccountKey, { hosts, usern
   yield* Change.carryOut([...(yield* Change.bind(account, meant, username)), ...steps.flat()], {
     yes,
     none: `git asks tokenkeep for ${meant.map(printable).join(", ")} already.`,
+    startsUs: true,
     done: `git asks tokenkeep for ${meant.map(printable).join(", ")} from now on. Take that back with: ${Shell.command(["tokenkeep", "helper", "git", account.toString(), "--uninstall"])}`,
   })
 })

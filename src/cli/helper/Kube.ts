@@ -149,6 +149,7 @@ const install = Effect.fnUntraced(function* (
   yield* Change.carryOut([...(yield* Change.bind(account, meant)), ...(words.value === undefined ? [set] : [])], {
     yes,
     none: `kubectl asks tokenkeep for ${printable(user)} already.`,
+    startsUs: true,
     done: `The user ${printable(user)} has its token from tokenkeep from now on. Have a context use it with: ${Shell.command(["kubectl", "config", "set-context", "CONTEXT", `--user=${user}`])}. Take that back with: ${Shell.command(["tokenkeep", ...execOf(account), ...(user === account.toString() ? [] : ["--user", user]), ...meant.flatMap((host) => ["--host", host]), "--uninstall"])}`,
   })
 })
