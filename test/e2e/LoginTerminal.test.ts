@@ -6,7 +6,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
 import * as ScriptedServer from "../../src/testing/ScriptedServer.ts"
+import { loggedIn } from "../support/LoggedIn.ts"
 import * as Program from "../support/Program.ts"
+import { recordOf } from "../support/Records.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 import * as Tmux from "../support/Tmux.ts"
 
@@ -64,6 +66,20 @@ describe("tokenkeep login", () => {
         assert.notInclude(after, "not-the-address")
         assert.notInclude(after, "Waiting")
       }).pipe(Effect.provide(layer)),
+  )
+
+  it.live.skipIf(!Tmux.isPossible)("warns in a sentence, not in a line of a log (skipped without tmux)", () =>
+    Effect.gen(function* () {
+      const { environment, home } = yield* prepare
+      const keep = environment.TOKENKEEP_HOME
+      yield* loggedIn(keep, { demo: recordOf("x") })
+      writeFileSync(`${keep}/config.json`, "{", { mode: 0o600 })
+      const { until } = yield* Tmux.start(home, [200, 30], ["token", "demo"], environment)
+      const screen = yield* until("exit ")
+      assert.match(screen, /^tokenkeep: The configuration .* cannot be used/m)
+      assert.notInclude(screen, "level=")
+      assert.include(screen, "exit 0")
+    }).pipe(Effect.provide(layer)),
   )
 
   it.live("tells a program what to show, and nobody else anything", () =>
