@@ -2,9 +2,9 @@
  * Where Node keeps what it compiled of this program: a folder of this user. Node's own choice is one that other users can make
  * first, and they would have their code run here.
  */
-import { lstatSync, mkdirSync } from "node:fs"
+import { lstatSync, mkdirSync, type Stats, statSync } from "node:fs"
 import { enableCompileCache } from "node:module"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { platform } from "node:process"
 import { groupOrOthersMayWrite, uid } from "../system/Ownership.ts"
 import type { Environment } from "./Places.ts"
@@ -19,6 +19,9 @@ const userCache = (env: Environment): string | undefined => {
   return isPath(home) ? join(home, ...(platform === "darwin" ? ["Library", "Caches"] : [".cache"])) : undefined
 }
 
+const isOnlyOurs = ({ mode, uid: owner }: Stats): boolean =>
+  platform === "win32" || (owner === uid() && (mode & groupOrOthersMayWrite) === 0)
+
 /** Has it kept there, unless the environment says where, or that it is not to be. Throws if that is not possible. */
 export const enable = (env: Environment): void => {
   if (env["NODE_COMPILE_CACHE"] || env["NODE_DISABLE_COMPILE_CACHE"]) return
@@ -27,7 +30,7 @@ export const enable = (env: Environment): void => {
   if (parent === undefined) return
   const folder = join(parent, ...(isPath(own) ? ["cache"] : ["tokenkeep", "compiled"]))
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const { mode, uid: owner } = lstatSync(folder)
-  const isOurs = platform === "win32" || (owner === uid() && (mode & groupOrOthersMayWrite) === 0)
+  // Whoever may change what it is in puts another one in its place after this look.
+  const isOurs = isOnlyOurs(statSync(parent)) && isOnlyOurs(statSync(dirname(folder))) && isOnlyOurs(lstatSync(folder))
   if (isOurs && lstatSync(folder).isDirectory()) enableCompileCache(folder)
 }
