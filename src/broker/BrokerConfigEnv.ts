@@ -7,10 +7,11 @@
  * | `TOKENKEEP_SESSION_TIMEOUT_SECONDS` | the life of a login session (older name: `LLXPRT_OAUTH_SESSION_TIMEOUT_SECONDS`) |
  * | `XDG_RUNTIME_DIR` | where the socket's folder goes, if `TOKENKEEP_HOME` is not set |
  */
-import { tmpdir, userInfo } from "node:os"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Config, Duration, Effect, Layer, Option, type PlatformError, Schema } from "effect"
 import { UserDirectories } from "effect/persistence"
+import * as Ownership from "../system/Ownership.ts"
 import { BrokerConfig } from "./BrokerConfig.ts"
 
 const app = "tokenkeep"
@@ -39,7 +40,7 @@ export const layer: Layer.Layer<BrokerConfig, Config.ConfigError | PlatformError
           keysDirectory: join(yield* directories.data(app), "keys"),
           clientsDirectory: join(yield* directories.data(app), "clients"),
           socketPath: Option.match(runtime, {
-            onNone: () => join(tmpdir(), `${app}-${userInfo().uid}`, "host.sock"),
+            onNone: () => join(tmpdir(), `${app}-${Ownership.uid()}`, "host.sock"),
             onSome: (folder) => join(folder, app, "host.sock"),
           }),
         }

@@ -2,7 +2,8 @@
  * The machine on which other tools keep their logins: whose home it is, and where the environment says that files are.
  */
 import { homedir, userInfo } from "node:os"
-import { Config, Context, Effect, Layer, Option } from "effect"
+import { Config, Context, Effect, Layer, Option, Result } from "effect"
+import * as Ownership from "../system/Ownership.ts"
 
 /** The variables that move the files of some tool. */
 const names = [
@@ -40,12 +41,13 @@ export class Machine extends Context.Service<Machine, Facts>()("tokenkeep/import
         if (Option.isSome(value)) variables[name] = value.value
       }
       const home = yield* Config.option(Config.NonEmptyString(process.platform === "win32" ? "USERPROFILE" : "HOME"))
-      const { uid, username } = userInfo()
+      // In a container a user may have a number and no name.
+      const known = Result.getOrUndefined(Result.try(() => userInfo()))
       return {
         platform: process.platform,
         home: Option.getOrElse(home, homedir),
-        userName: username,
-        uid,
+        userName: known?.username ?? "",
+        uid: Ownership.uid(),
         variables,
       }
     }),
