@@ -9,9 +9,9 @@ import { followerIn } from "../broker/FollowerName.ts"
 import { groupOrOthersMayDoAnything, uid } from "../system/Ownership.ts"
 import { escaped, longest } from "../system/SafeName.ts"
 import * as Configuration from "./Configuration.ts"
-import { isMaybe, isObject, isText, type JsonObject } from "./Json.ts"
+import { isMaybe, isObject, isString, isText, type JsonObject } from "./Json.ts"
 import type { Places } from "./Places.ts"
-import { scopesIn } from "./Scopes.ts"
+import { scopesIn } from "../domain/ScopeText.ts"
 import type { Wish } from "./Wish.ts"
 
 /** The version of an account's file that is understood here. */
@@ -73,8 +73,6 @@ const isInstant = (value: unknown): value is string =>
   typeof value === "string" &&
   /^2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) &&
   !Number.isNaN(Date.parse(value))
-
-const isString = (value: unknown): value is string => typeof value === "string"
 
 const isAttempt = (value: unknown): boolean =>
   isObject(value) && isInstant(value["at"]) && Number.isSafeInteger(value["pid"]) && isString(value["refreshTokenHash"])
