@@ -98,6 +98,7 @@ describe("src", () => {
       "cli/login/Desktop.ts",
       "cli/Events.ts",
       "cli/ExitStatus.ts",
+      "cli/Lines.ts",
       "cli/login/LoopbackAnswer.ts",
       "cli/plugins/PluginLoading.ts",
       "cli/ProcessHygiene.ts",

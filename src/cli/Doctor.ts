@@ -27,7 +27,7 @@ import { Json } from "./GlobalFlags.ts"
 import { LoginStatus } from "./status/LoginStatus.ts"
 import * as ProcessHygiene from "./ProcessHygiene.ts"
 import * as Screen from "./Screen.ts"
-import * as Table from "./Table.ts"
+import * as Lines from "./Lines.ts"
 
 export const doctor = Command.make(
   "doctor",
@@ -150,7 +150,7 @@ const show = Effect.fnUntraced(function* (findings: ReadonlyArray<Finding>) {
     const mark = look.isUnicode ? marks[level].unicode : marks[level].ascii
     const indent = " ".repeat(mark.length + width + 3)
     const room = look.isTerminal ? Math.max(30, look.columns() - indent.length) : Infinity
-    const [first = "", ...rest] = Table.wrapped(message, room)
+    const [first = "", ...rest] = Lines.wrapped(message, room)
     return [
       `${look.paint(marks[level].style, mark)} ${look.paint("bold", check.padEnd(width))}  ${level === "ok" || level === "skipped" ? look.paint("dim", first) : first}`,
       ...rest.map((line) => `${indent}${level === "ok" || level === "skipped" ? look.paint("dim", line) : line}`),

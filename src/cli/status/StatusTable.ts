@@ -8,6 +8,7 @@ import type { AccountState } from "./LoginStatus.ts"
 import type { Look, Style } from "../Screen.ts"
 import { withoutCommand } from "../Shell.ts"
 import { type Login, needAttention, type Survey } from "./Survey.ts"
+import * as Lines from "../Lines.ts"
 import * as Table from "../Table.ts"
 import { inWords } from "../TimeLeft.ts"
 
@@ -65,7 +66,7 @@ export const notes = (survey: Survey, look: Look, columns: number): ReadonlyArra
   const arrow = look.isUnicode ? "→" : "->"
   const note = (login: Login): ReadonlyArray<string> => [
     `  ${look.paint("bold", nameOf(login))}`,
-    ...Table.wrapped(
+    ...Lines.wrapped(
       withoutCommand(
         Option.getOrElse(login.problem, () => ""),
         Option.getOrUndefined(login.next),
@@ -151,5 +152,5 @@ const details = ({ details }: Login): string => {
   const text = Object.entries(details)
     .map(([name, value]) => `${name}=${value}`)
     .join(" ")
-  return Table.cut(text, detailsWidth, "…")
+  return Lines.cut(text, detailsWidth, "…")
 }
