@@ -59,7 +59,9 @@ const formatter = Layer.unwrap(
 )
 
 /** As typed, since what was typed may be what is wrong. What follows `--` is for another program. */
-const isForProgram = process.argv.slice(2, [...process.argv, "--"].indexOf("--")).includes("--json")
+const typed = process.argv.slice(2, [...process.argv, "--"].indexOf("--"))
+const isForProgram = typed.includes("--json")
+const wantsDetails = /--log-level[ =](all|trace|debug)\b/.test(typed.join(" "))
 
 /** Says what went wrong, and returns the exit code for it. On stdout there is only what was asked for. */
 const report = (error: ExitCode.Failure) => {
@@ -70,15 +72,14 @@ const report = (error: ExitCode.Failure) => {
   return Effect.as(isSaid ? Effect.void : said, ExitCode.of(error))
 }
 
-/** A defect is ours, and its insides are not for the terminal. That a login is lost has been said where it happened. */
+/** That a login is lost has been said where it happened. */
 const reportDefect = (defect: unknown) =>
-  (defect instanceof LoginsLost
-    ? Effect.void
+  defect instanceof LoginsLost
+    ? Effect.succeed(1)
     : Effect.andThen(
-        Effect.logDebug(defect),
-        Console.error("tokenkeep: Something unexpected happened inside; --log-level debug says more."),
+        wantsDetails ? Console.error(Failures.placesOf(defect).join("\n")) : Effect.void,
+        report({ _tag: "InternalError", message: Failures.unexpected }),
       )
-  ).pipe(Effect.as(1))
 
 // Whoever read what is said here may be gone; that must not end a refresh in the middle.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})

@@ -233,7 +233,7 @@ describe("the README", () => {
         assert.strictEqual(code, 0, `${line}\n${stderr}`)
         outputs.push(stdout)
       }
-      assert.match(outputs[1] ?? "", /^example\tdevice\t/)
+      assert.match(outputs[1] ?? "", /^example +device +/m)
       assert.match(outputs[3] ?? "", /^\S{20,}\n$/)
       assert.match(outputs[5] ?? "", /^ok +logins /m)
       assert.strictEqual(outputs[6], "")

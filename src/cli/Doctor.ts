@@ -22,6 +22,7 @@ import * as MachineChecks from "./doctor/MachineChecks.ts"
 import * as ProviderChecks from "./doctor/ProviderChecks.ts"
 import * as SocketChecks from "./doctor/SocketChecks.ts"
 import * as ExitStatus from "./ExitStatus.ts"
+import * as Failures from "./Failures.ts"
 import { Json } from "./GlobalFlags.ts"
 import { LoginStatus } from "./status/LoginStatus.ts"
 import * as ProcessHygiene from "./ProcessHygiene.ts"
@@ -59,10 +60,10 @@ const guarded = <R>(check: string, effect: Effect.Effect<ReadonlyArray<Finding>,
     Effect.catchCauseIf(
       (cause) => !Cause.hasInterruptsOnly(cause),
       (cause) =>
-        Effect.as(Effect.logDebug(cause), [
+        Effect.as(Effect.logDebug(Failures.placesOf(Cause.squash(cause)).join(" ")), [
           problem(
             check,
-            "This could not be looked at: something unexpected happened inside. --log-level debug says more.",
+            "This could not be looked at: something unexpected happened inside. --log-level debug says where.",
           ),
         ]),
     ),

@@ -268,13 +268,20 @@ const show = Effect.fnUntraced(function* (json: boolean) {
   const now = yield* DateTime.now
   if (found.logins.length === 0) yield* Console.error("No login of another tool was found.")
   else {
-    const rows = found.logins.map((login) => row(login, adopted, now))
-    yield* Console.log(Table.format([["TOOL", "ACCOUNT", "PROVIDER", "STATE", "EXPIRES", "WHERE"], ...rows]))
+    yield* Table.print(columns(adopted, now), found.logins)
   }
   for (const login of found.logins) {
     if (Option.isSome(login.why) && !adopted.some((one) => isAdoptionOf(one, login))) {
       yield* Console.error(`${printable(`${login.tool.name}:${login.account}`)}: ${login.why.value}`)
     }
+  }
+  const usable = found.logins.find(
+    (login) => login.state === "usable" && !adopted.some((one) => isAdoptionOf(one, login)),
+  )
+  if (usable !== undefined) {
+    yield* Console.error(
+      `Take one over with: tokenkeep import ${usable.tool.name}, or, for its tool to go on with it, --adopt`,
+    )
   }
   for (const { detail } of found.remarks) yield* Console.error(`Note: ${detail}`)
   for (const { account, ended, tool } of adopted) {
@@ -286,18 +293,23 @@ const show = Effect.fnUntraced(function* (json: boolean) {
   }
 })
 
-const row = (login: FoundLogin, adopted: ReadonlyArray<Adoption>, now: DateTime.Utc): ReadonlyArray<string> => {
-  const adoption = adopted.find((one) => isAdoptionOf(one, login))
+const columns = (adopted: ReadonlyArray<Adoption>, now: DateTime.Utc): ReadonlyArray<Table.Column<FoundLogin>> => {
+  const adoptionOf = (login: FoundLogin) => adopted.find((one) => isAdoptionOf(one, login))
   return [
-    login.tool.name,
-    printable(login.account),
-    Option.match(adoption === undefined ? login.suggestion : Option.some(accountOf(adoption)), {
-      onNone: () => "-",
-      onSome: (account) => printable(account.toString()),
-    }),
-    adoption === undefined ? login.state : "adopted",
-    expiry(login, now),
-    oneLine(login.path),
+    { title: "TOOL", cell: ({ tool }) => tool.name },
+    { title: "ACCOUNT", cell: ({ account }) => printable(account), least: 12 },
+    {
+      title: "PROVIDER",
+      cell: (login) => {
+        const adoption = adoptionOf(login)
+        const account = adoption === undefined ? login.suggestion : Option.some(accountOf(adoption))
+        return Option.match(account, { onNone: () => "", onSome: (account) => printable(account.toString()) })
+      },
+      weight: 4,
+    },
+    { title: "STATE", cell: (login) => (adoptionOf(login) === undefined ? login.state : "adopted"), weight: 3 },
+    { title: "EXPIRES", cell: (login) => expiry(login, now), weight: 2 },
+    { title: "WHERE", cell: ({ path }) => oneLine(path), weight: 1, least: 16 },
   ]
 }
 

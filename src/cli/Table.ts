@@ -4,16 +4,9 @@
  * A table that must fit gets narrower by what matters least: first texts are cut, then whole columns go. What must be there
  * is never cut; it goes on in the next line.
  */
+import { Console, Effect } from "effect"
 import { cut, split, widthOf } from "./Lines.ts"
-
-/** Each column is as wide as its widest cell. */
-export const format = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
-  const widths = rows.reduce<ReadonlyArray<number>>(
-    (widest, cells) => cells.map((cell, i) => Math.max(widest[i] ?? 0, widthOf(cell))),
-    [],
-  )
-  return rows.map((cells) => joined(cells.map((cell, i) => pad(cell, widths[i] ?? 0)))).join("\n")
-}
+import * as Screen from "./Screen.ts"
 
 export interface Column<A> {
   readonly title: string
@@ -80,6 +73,20 @@ export const fit = <A>(
     ),
   ]
 }
+
+/** What stands for what was cut. */
+export const ellipsisOf = ({ isUnicode }: Screen.Look): string => (isUnicode ? "…" : "..")
+
+/** Prints rows on stdout, no wider than the terminal; where no person reads, nothing is cut. */
+export const print = Effect.fnUntraced(function* <A>(columns: ReadonlyArray<Column<A>>, rows: ReadonlyArray<A>) {
+  const look = yield* Screen.stdout
+  const lines = fit(columns, rows, {
+    width: look.isTerminal ? look.columns() : Infinity,
+    ellipsis: ellipsisOf(look),
+    paintTitle: (text) => look.paint("dim", text),
+  })
+  yield* Console.log(lines.join("\n"))
+})
 
 const total = <A>(placed: ReadonlyArray<Placed<A>>): number =>
   placed.reduce((sum, { width }) => sum + width, 0) + gap.length * Math.max(0, placed.length - 1)

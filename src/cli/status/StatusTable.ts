@@ -55,7 +55,7 @@ export const table = ({ at, logins }: Survey, look: Look, columns: number): Read
       { ...column("DETAILS", 1, details), least: leastText },
     ],
     logins,
-    { width: columns, ellipsis: ellipsisOf(look), paintTitle: (text) => look.paint("dim", text) },
+    { width: columns, ellipsis: Table.ellipsisOf(look), paintTitle: (text) => look.paint("dim", text) },
   )
 }
 
@@ -87,8 +87,6 @@ const countOf = (some: number, all: number): string => {
   if (all === 1) return "This login needs you:"
   return some === 1 ? `1 of ${all} logins needs you:` : `${some} of ${all} logins need you:`
 }
-
-const ellipsisOf = ({ isUnicode }: Look): string => (isUnicode ? "…" : "..")
 
 const nameOf = ({ account }: Login): string => printable(account.toString())
 
