@@ -5,8 +5,7 @@
  * first; `TERM=dumb` is a terminal that obeys nothing; `CI` is one that nobody sits at.
  */
 import { styleText } from "node:util"
-import { Context, Effect, Layer, Stdio } from "effect"
-import { TerminalCapabilities } from "effect/cli"
+import { Context, Effect, Stdio } from "effect"
 import * as EnvironmentVariable from "./EnvironmentVariable.ts"
 import { NoInput } from "./GlobalFlags.ts"
 
@@ -78,17 +77,3 @@ export const canAsk = Effect.gen(function* () {
 export const isUnattended = Effect.gen(function* () {
   return (yield* NoInput) || isSet(yield* EnvironmentVariable.textOf("CI"))
 })
-
-/** The same for the help and the prompts of the framework, which are said on stdout. */
-export const layerFramework = Layer.effect(
-  TerminalCapabilities.TerminalCapabilities,
-  Effect.gen(function* () {
-    const { canRedraw, hasColour, isTerminal } = yield* stdout
-    const { stdinIsTerminal } = yield* Stdio.Stdio
-    return {
-      canColor: hasColour,
-      canAnimate: canRedraw,
-      canPrompt: isTerminal && canRedraw && (yield* stdinIsTerminal),
-    }
-  }),
-)
