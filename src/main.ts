@@ -5,18 +5,17 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, Logger, Runtime } from "effect"
-import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { Command } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { ascii } from "./domain/AsciiJson.ts"
 import { LoginsLost } from "./broker/Accounts.ts"
 import * as Commands from "./cli/Commands.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as Failures from "./cli/Failures.ts"
+import * as Framework from "./cli/Framework.ts"
 import * as GlobalFlags from "./cli/GlobalFlags.ts"
-import * as HelpText from "./cli/HelpText.ts"
 import * as PluginCommands from "./cli/plugins/PluginCommands.ts"
 import * as PluginLoading from "./cli/plugins/PluginLoading.ts"
-import * as Screen from "./cli/Screen.ts"
 import * as Services from "./cli/Services.ts"
 import { ProviderDefinitions } from "./providers/ProviderDefinitions.ts"
 import { version } from "./version.ts"
@@ -39,24 +38,6 @@ const tokenkeep = Effect.gen(function* () {
     Effect.provideService(ProviderDefinitions, ProviderDefinitions.withBuiltIn(plugins)),
   )
 })
-
-const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
-
-/** What goes wrong is said once, at the end. */
-const presenter: CliOutput.Presenter = {
-  present: (event) => (event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)),
-}
-
-/** How the framework speaks: as we do. What a command says of its end by itself is an error. */
-const formatter = Layer.unwrap(
-  Effect.map(Screen.stdout, (look) =>
-    CliOutput.layer({
-      ...CliOutput.defaultFormatter({ colors: look.hasColour }),
-      formatHelpDoc: (doc) => HelpText.format(doc, look),
-      formatError: ({ message }) => `tokenkeep: ${message}`,
-    }),
-  ),
-)
 
 /** As typed, since what was typed may be what is wrong. What follows `--` is for another program. */
 const typed = process.argv.slice(2, [...process.argv, "--"].indexOf("--"))
@@ -98,10 +79,7 @@ tokenkeep.pipe(
   Effect.provide(
     Layer.mergeAll(
       NodeServices.layer,
-      Layer.succeed(CliOutput.Presenter, presenter),
-      formatter.pipe(Layer.provide(NodeServices.layer)),
-      Layer.succeed(CliConfig.CliConfig, { builtIns }),
-      Screen.layerFramework.pipe(Layer.provide(NodeServices.layer)),
+      Framework.layer.pipe(Layer.provide(NodeServices.layer)),
       Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
     ),
   ),

@@ -118,7 +118,7 @@ describe("src", () => {
       "oauth/PublicFetchNode.ts",
       "quick/CompileCache.ts",
       "quick/Configuration.ts",
-      "quick/HelpTexts.ts",
+      "quick/RecordedHelp.ts",
       "quick/HostToken.ts",
       "quick/Places.ts",
       "quick/Quick.ts",

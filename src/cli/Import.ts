@@ -1,7 +1,7 @@
 /**
  * `import`: shows the logins of other tools on this machine, takes one over, and gives an adopted one back.
  */
-import { Console, DateTime, Effect, Layer, Option, Stdio, Stream, Terminal } from "effect"
+import { Console, DateTime, Effect, Layer, Option, Stdio, type Terminal } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
 import { ascii } from "../domain/AsciiJson.ts"
 import { AccountKeyFromString, type AccountKey } from "../domain/AccountKey.ts"
@@ -14,6 +14,7 @@ import { toolCalled, tools } from "../import/Tools.ts"
 import { fingerprintOf } from "../system/Sha256.ts"
 import { Json } from "./GlobalFlags.ts"
 import { onHost } from "./OnHost.ts"
+import * as Prompts from "./Prompts.ts"
 import * as Services from "./Services.ts"
 import * as Table from "./Table.ts"
 import { inWords } from "./TimeLeft.ts"
@@ -204,27 +205,23 @@ export const ask = Effect.fnUntraced(function* (
     })
   }
   yield* Console.error(explanation(login))
-  const terminal = yield* Terminal.Terminal
-  return yield* Prompt.Select<Way>({
-    message: `The login of ${login.tool.title}`,
-    choices: [
-      { title: `log in anew (${loginCommand(account)}); nothing is taken over`, value: "anew" },
-      ...(canAdopt
-        ? [
-            {
-              title: `move it here; ${login.tool.title} keeps an access token that is kept fresh`,
-              value: "adopt" as const,
-            },
-          ]
-        : []),
-      { title: "copy it; the first that refreshes logs the other out", value: "take" },
-    ],
-  }).pipe(
-    Effect.provideService(Terminal.Terminal, {
-      ...terminal,
-      display: (text) => Stream.run(Stream.make(text), stdio.stderr({ endOnDone: false })),
+  return yield* Prompts.putOrEnd(
+    Prompt.Select<Way>({
+      message: `The login of ${login.tool.title}`,
+      choices: [
+        { title: `log in anew (${loginCommand(account)}); nothing is taken over`, value: "anew" },
+        ...(canAdopt
+          ? [
+              {
+                title: `move it here; ${login.tool.title} keeps an access token that is kept fresh`,
+                value: "adopt" as const,
+              },
+            ]
+          : []),
+        { title: "copy it; the first that refreshes logs the other out", value: "take" },
+      ],
     }),
-    Effect.catchTag("QuitError", () => Effect.andThen(Console.error("\nNothing was changed."), Effect.interrupt)),
+    "Nothing was changed.",
   )
 })
 

@@ -5,6 +5,7 @@
 import { isUtf8 } from "node:buffer"
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, type Stats } from "node:fs"
 import { isAddress } from "../domain/AccountText.ts"
+import { refreshOutcomes, rotations } from "../domain/RecordWords.ts"
 import { followerIn } from "../broker/FollowerName.ts"
 import { groupOrOthersMayDoAnything, uid } from "../system/Ownership.ts"
 import { escaped, longest } from "../system/SafeName.ts"
@@ -92,20 +93,14 @@ const isStanding = (value: unknown): boolean => {
   }
 }
 
-const outcomes = new Set<unknown>([
-  "refreshed",
-  "reauth_required",
-  "not_entitled",
-  "rate_limited",
-  "transient",
-  "lost",
-  "endpoint_moved",
-  "misconfigured",
-])
-const rotations = new Set<unknown>(["observed", "none", "unknown"])
+const knownOutcomes = new Set<unknown>(refreshOutcomes)
+const knownRotations = new Set<unknown>(rotations)
 
 const isLast = (value: unknown): boolean =>
-  isObject(value) && isInstant(value["at"]) && outcomes.has(value["outcome"]) && isMaybe(value["attempt"], isAttempt)
+  isObject(value) &&
+  isInstant(value["at"]) &&
+  knownOutcomes.has(value["outcome"]) &&
+  isMaybe(value["attempt"], isAttempt)
 
 const isBackOff = (value: unknown): boolean => {
   if (!isObject(value)) return false
@@ -117,7 +112,7 @@ const isHistory = (value: unknown): boolean =>
   isObject(value) &&
   Number.isSafeInteger(value["epoch"]) &&
   isStanding(value["standing"]) &&
-  rotations.has(value["rotation"]) &&
+  knownRotations.has(value["rotation"]) &&
   Number.isSafeInteger(value["failures"]) &&
   isMaybe(value["last"], isLast) &&
   isMaybe(value["backOff"], isBackOff)

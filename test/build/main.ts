@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
-import { fileName, kindOf, widths } from "../../src/quick/HelpTexts.ts"
+import { fileName, kindOf, widths } from "../../src/quick/RecordedHelp.ts"
 import { root } from "../support/Programs.ts"
 import { write } from "./bundle.ts"
 

@@ -26,7 +26,7 @@ export const list = Command.make("list", { hostSocket: HostGrants.hostSocket }, 
 ).pipe(Command.withDescription("Show what is granted"), Command.withExamples([{ command: "tokenkeep grant list" }]))
 
 /** As it is for programs. There is no capability: nobody knows it any more. */
-export const toJson = ({ address, grant, hasCapability }: GrantEntry) => ({
+const toJson = ({ address, grant, hasCapability }: GrantEntry) => ({
   id: grant.id,
   label: grant.label,
   address,
