@@ -81,16 +81,18 @@ describe("a login", () => {
         ],
       )
     }).pipe(
-      Effect.provide(LoginStatus.layerClient),
       Effect.provide(
-        Layer.mock(Broker, {
-          listProviders: Effect.succeed(["demo"]),
-          listBuckets: () => Effect.succeed(["damaged", "well"]),
-          getToken: ({ bucket }) =>
-            bucket === "well"
-              ? Effect.succeed({ accessToken: Redacted.make("x"), tokenType: "Bearer", extras: {} })
-              : Effect.fail(HostFailure.make({})),
-        }),
+        Layer.provide(
+          LoginStatus.layerClient,
+          Layer.mock(Broker, {
+            listProviders: Effect.succeed(["demo"]),
+            listBuckets: () => Effect.succeed(["damaged", "well"]),
+            getToken: ({ bucket }) =>
+              bucket === "well"
+                ? Effect.succeed({ accessToken: Redacted.make("x"), tokenType: "Bearer", extras: {} })
+                : Effect.fail(HostFailure.make({})),
+          }),
+        ),
       ),
     ),
   )
