@@ -4,20 +4,19 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, Logger, Runtime } from "effect"
-import { CliConfig, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { Cause, Console, Effect, Exit, Layer, Runtime } from "effect"
+import { Command } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { ascii } from "./domain/AsciiJson.ts"
-import { oneLine } from "./domain/RemoteText.ts"
 import { LoginsLost } from "./broker/Accounts.ts"
 import * as Commands from "./cli/Commands.ts"
 import * as ExitCode from "./cli/ExitCode.ts"
 import * as Failures from "./cli/Failures.ts"
+import * as Framework from "./cli/Framework.ts"
 import * as GlobalFlags from "./cli/GlobalFlags.ts"
-import * as HelpText from "./cli/HelpText.ts"
+import * as Log from "./cli/Log.ts"
 import * as PluginCommands from "./cli/plugins/PluginCommands.ts"
 import * as PluginLoading from "./cli/plugins/PluginLoading.ts"
-import * as Screen from "./cli/Screen.ts"
 import * as Services from "./cli/Services.ts"
 import { ProviderDefinitions } from "./providers/ProviderDefinitions.ts"
 import { version } from "./version.ts"
@@ -41,26 +40,10 @@ const tokenkeep = Effect.gen(function* () {
   )
 })
 
-const builtIns = [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel]
-
-/** What goes wrong is said once, at the end. */
-const presenter: CliOutput.Presenter = {
-  present: (event) => (event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)),
-}
-
-/** How the framework speaks: as we do. What a command says of its end by itself is an error. */
-const formatter = Layer.unwrap(
-  Effect.map(Screen.stdout, (look) =>
-    CliOutput.layer({
-      ...CliOutput.defaultFormatter({ colors: look.hasColour }),
-      formatHelpDoc: (doc) => HelpText.format(doc, look),
-      formatError: ({ message }) => `tokenkeep: ${message}`,
-    }),
-  ),
-)
-
 /** As typed, since what was typed may be what is wrong. What follows `--` is for another program. */
-const isForProgram = process.argv.slice(2, [...process.argv, "--"].indexOf("--")).includes("--json")
+const typed = process.argv.slice(2, [...process.argv, "--"].indexOf("--"))
+const isForProgram = typed.includes("--json")
+const wantsDetails = /--log-level[ =](all|trace|debug)\b/.test(typed.join(" "))
 
 /** Says what went wrong, and returns the exit code for it. On stdout there is only what was asked for. */
 const report = (error: ExitCode.Failure) => {
@@ -71,29 +54,14 @@ const report = (error: ExitCode.Failure) => {
   return Effect.as(isSaid ? Effect.void : said, ExitCode.of(error))
 }
 
-/** What runs for long has a log, with times in it; and whoever asks for a level wants all of it. */
-const hasLog = process.argv.slice(2).some((word) => /^(serve|exec|events|--log-level(=.*)?)$/.test(word))
-
-/** What is logged, as a sentence for whoever sits there. */
-const spoken = Logger.make<unknown, string>(
-  ({ message }) => `tokenkeep: ${(Array.isArray(message) ? message : [message]).map(String).map(oneLine).join(" ")}`,
-)
-
-const logger = Layer.unwrap(
-  Effect.map(Screen.stderr, ({ isTerminal }) =>
-    Logger.layer([Logger.withConsoleError(isTerminal && !hasLog ? spoken : Logger.formatLogFmt)]),
-  ),
-)
-
-/** A defect is ours, and its insides are not for the terminal. That a login is lost has been said where it happened. */
+/** That a login is lost has been said where it happened. */
 const reportDefect = (defect: unknown) =>
-  (defect instanceof LoginsLost
-    ? Effect.void
+  defect instanceof LoginsLost
+    ? Effect.succeed(1)
     : Effect.andThen(
-        Effect.logDebug(defect),
-        Console.error("tokenkeep: Something unexpected happened inside; --log-level debug says more."),
+        wantsDetails ? Console.error(Failures.placesOf(defect).join("\n")) : Effect.void,
+        report({ _tag: "InternalError", message: Failures.unexpected }),
       )
-  ).pipe(Effect.as(1))
 
 // Whoever read what is said here may be gone; that must not end a refresh in the middle.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
@@ -112,11 +80,8 @@ tokenkeep.pipe(
   Effect.provide(
     Layer.mergeAll(
       NodeServices.layer,
-      Layer.succeed(CliOutput.Presenter, presenter),
-      formatter.pipe(Layer.provide(NodeServices.layer)),
-      Layer.succeed(CliConfig.CliConfig, { builtIns }),
-      Screen.layerFramework.pipe(Layer.provide(NodeServices.layer)),
-      logger.pipe(Layer.provide(NodeServices.layer)),
+      Framework.layer.pipe(Layer.provide(NodeServices.layer)),
+      Log.layer(typed).pipe(Layer.provide(NodeServices.layer)),
     ),
   ),
   NodeRuntime.runMain({

@@ -133,11 +133,15 @@ export const layerNoDeps = Layer.effect(
           duration: patience,
           orElse: () =>
             Effect.fail(
-              new ProtectedResource.DiscoveryFailed({ resource: name, what: "it takes too long to find out where" }),
+              new ProtectedResource.DiscoveryFailed({
+                resource: name,
+                what: "it takes too long to find out where",
+                remedy: "wait",
+              }),
             ),
         }),
-        Effect.catchTag("DiscoveryFailed", ({ message }) =>
-          Effect.fail(FlowInitiationFailed.make({ detail: message })),
+        Effect.catchTag("DiscoveryFailed", ({ message, remedy }) =>
+          Effect.fail(FlowInitiationFailed.make({ detail: message, remedy })),
         ),
       )
       // Whatever sandboxes begin, the logins of the host's own person come to their end.

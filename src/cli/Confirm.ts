@@ -1,8 +1,9 @@
 /**
  * Asks a person for a yes, on stderr. Without anybody to ask there is no yes, unless it was typed beforehand.
  */
-import { Console, Effect, Stdio, Stream, Terminal } from "effect"
+import { Console, Effect } from "effect"
 import { Flag, Prompt } from "effect/cli"
+import * as Prompts from "./Prompts.ts"
 import * as Screen from "./Screen.ts"
 import { UsageError } from "./UsageError.ts"
 
@@ -12,14 +13,8 @@ export const yes = Flag.Boolean("yes").pipe(Flag.withDescription("Do it without 
 export const confirm = Effect.fnUntraced(function* (question: string, isSaid: boolean, unasked: string) {
   if (isSaid) return
   if (!(yield* Screen.canAsk)) return yield* new UsageError({ detail: `${unasked} To do it all the same, add --yes.` })
-  const stdio = yield* Stdio.Stdio
-  const terminal = yield* Terminal.Terminal
-  const isAgreed = yield* Prompt.Confirm({ message: question }).pipe(
-    Effect.provideService(Terminal.Terminal, {
-      ...terminal,
-      display: (text) => Stream.run(Stream.make(text), stdio.stderr({ endOnDone: false })),
-    }),
-    Effect.catchTag("QuitError", () => Effect.succeed(false)),
+  const isAgreed = yield* Effect.catchTag(Prompts.put(Prompt.Confirm({ message: question })), "QuitError", () =>
+    Effect.succeed(false),
   )
   if (isAgreed) return
   yield* Console.error("Nothing was changed.")

@@ -22,11 +22,12 @@ import * as MachineChecks from "./doctor/MachineChecks.ts"
 import * as ProviderChecks from "./doctor/ProviderChecks.ts"
 import * as SocketChecks from "./doctor/SocketChecks.ts"
 import * as ExitStatus from "./ExitStatus.ts"
+import * as Failures from "./Failures.ts"
 import { Json } from "./GlobalFlags.ts"
 import { LoginStatus } from "./status/LoginStatus.ts"
 import * as ProcessHygiene from "./ProcessHygiene.ts"
 import * as Screen from "./Screen.ts"
-import * as Table from "./Table.ts"
+import * as Lines from "./Lines.ts"
 
 export const doctor = Command.make(
   "doctor",
@@ -59,10 +60,10 @@ const guarded = <R>(check: string, effect: Effect.Effect<ReadonlyArray<Finding>,
     Effect.catchCauseIf(
       (cause) => !Cause.hasInterruptsOnly(cause),
       (cause) =>
-        Effect.as(Effect.logDebug(cause), [
+        Effect.as(Effect.logDebug(Failures.placesOf(Cause.squash(cause)).join(" ")), [
           problem(
             check,
-            "This could not be looked at: something unexpected happened inside. --log-level debug says more.",
+            "This could not be looked at: something unexpected happened inside. --log-level debug says where.",
           ),
         ]),
     ),
@@ -149,7 +150,7 @@ const show = Effect.fnUntraced(function* (findings: ReadonlyArray<Finding>) {
     const mark = look.isUnicode ? marks[level].unicode : marks[level].ascii
     const indent = " ".repeat(mark.length + width + 3)
     const room = look.isTerminal ? Math.max(30, look.columns() - indent.length) : Infinity
-    const [first = "", ...rest] = Table.wrapped(message, room)
+    const [first = "", ...rest] = Lines.wrapped(message, room)
     return [
       `${look.paint(marks[level].style, mark)} ${look.paint("bold", check.padEnd(width))}  ${level === "ok" || level === "skipped" ? look.paint("dim", first) : first}`,
       ...rest.map((line) => `${indent}${level === "ok" || level === "skipped" ? look.paint("dim", line) : line}`),

@@ -73,6 +73,16 @@ export const toJson = (error: Failure, program = "tokenkeep") => {
   }
 }
 
+/** What is said of a defect. */
+export const unexpected =
+  "Something unexpected happened inside; what is kept is safe. With --log-level debug it says where."
+
+/** Where a defect came up, and of what kind it is. Its message may hold anything, a token too. */
+export const placesOf = (defect: unknown): ReadonlyArray<string> =>
+  defect instanceof Error
+    ? [defect.name, ...(defect.stack ?? "").split("\n").filter((line) => /^ +at /.test(line))].map(oneLine)
+    : [typeof defect]
+
 /**
  * Marks an error the way of `effect/cli`, so that whichever program the command is mounted in says it in our words, and
  * ends with our exit code. Where another program reads, it is told here.

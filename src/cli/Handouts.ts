@@ -2,14 +2,15 @@
  * From the broker's tokens to what other programs read, and from that to stdout.
  */
 import { Console, Data, DateTime, Effect, Redacted } from "effect"
+import { scopesIn } from "../domain/ScopeText.ts"
 import type { PublicToken } from "../domain/Token.ts"
 import type { Answer, Handout } from "../helpers/Handout.ts"
 
-export const handoutOf = ({ accessToken, expiresAt, extras, scope = "", tokenType }: PublicToken): Handout => ({
+export const handoutOf = ({ accessToken, expiresAt, extras, scope, tokenType }: PublicToken): Handout => ({
   accessToken: Redacted.value(accessToken),
   expiresAt: expiresAt === undefined ? undefined : DateTime.toEpochMillis(expiresAt) / 1000,
   tokenType,
-  scopes: scope.split(" ").filter((name) => name !== ""),
+  scopes: scopesIn(scope),
   extras,
 })
 

@@ -11,7 +11,10 @@ const widest = 100
 /** Names that are longer have a line of their own. */
 const widestName = 28
 
-/** Words in lines of at most this length; a word that is longer is left whole. */
+/**
+ * Words in lines of at most this length; a word that is longer is left whole. Not by {@link Lines}: to load that takes longer
+ * than all that is done for a help, and what is in one is mostly ASCII.
+ */
 const wrap = (text: string, width: number): ReadonlyArray<string> =>
   text.match(new RegExp(`\\S(?:.{0,${width - 2}}\\S)?(?=\\s|$)|\\S+`, "g")) ?? [""]
 

@@ -1,7 +1,7 @@
 /**
  * `import`: shows the logins of other tools on this machine, takes one over, and gives an adopted one back.
  */
-import { Console, DateTime, Effect, Layer, Option, Stdio, Stream, Terminal } from "effect"
+import { Console, DateTime, Effect, Layer, Option, Stdio, type Terminal } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
 import { ascii } from "../domain/AsciiJson.ts"
 import { AccountKeyFromString, type AccountKey } from "../domain/AccountKey.ts"
@@ -14,6 +14,7 @@ import { toolCalled, tools } from "../import/Tools.ts"
 import { fingerprintOf } from "../system/Sha256.ts"
 import { Json } from "./GlobalFlags.ts"
 import { onHost } from "./OnHost.ts"
+import * as Prompts from "./Prompts.ts"
 import * as Services from "./Services.ts"
 import * as Table from "./Table.ts"
 import { inWords } from "./TimeLeft.ts"
@@ -204,27 +205,23 @@ export const ask = Effect.fnUntraced(function* (
     })
   }
   yield* Console.error(explanation(login))
-  const terminal = yield* Terminal.Terminal
-  return yield* Prompt.Select<Way>({
-    message: `The login of ${login.tool.title}`,
-    choices: [
-      { title: `log in anew (${loginCommand(account)}); nothing is taken over`, value: "anew" },
-      ...(canAdopt
-        ? [
-            {
-              title: `move it here; ${login.tool.title} keeps an access token that is kept fresh`,
-              value: "adopt" as const,
-            },
-          ]
-        : []),
-      { title: "copy it; the first that refreshes logs the other out", value: "take" },
-    ],
-  }).pipe(
-    Effect.provideService(Terminal.Terminal, {
-      ...terminal,
-      display: (text) => Stream.run(Stream.make(text), stdio.stderr({ endOnDone: false })),
+  return yield* Prompts.putOrEnd(
+    Prompt.Select<Way>({
+      message: `The login of ${login.tool.title}`,
+      choices: [
+        { title: `log in anew (${loginCommand(account)}); nothing is taken over`, value: "anew" },
+        ...(canAdopt
+          ? [
+              {
+                title: `move it here; ${login.tool.title} keeps an access token that is kept fresh`,
+                value: "adopt" as const,
+              },
+            ]
+          : []),
+        { title: "copy it; the first that refreshes logs the other out", value: "take" },
+      ],
     }),
-    Effect.catchTag("QuitError", () => Effect.andThen(Console.error("\nNothing was changed."), Effect.interrupt)),
+    "Nothing was changed.",
   )
 })
 
@@ -271,13 +268,20 @@ const show = Effect.fnUntraced(function* (json: boolean) {
   const now = yield* DateTime.now
   if (found.logins.length === 0) yield* Console.error("No login of another tool was found.")
   else {
-    const rows = found.logins.map((login) => row(login, adopted, now))
-    yield* Console.log(Table.format([["TOOL", "ACCOUNT", "PROVIDER", "STATE", "EXPIRES", "WHERE"], ...rows]))
+    yield* Table.print(columns(adopted, now), found.logins)
   }
   for (const login of found.logins) {
     if (Option.isSome(login.why) && !adopted.some((one) => isAdoptionOf(one, login))) {
       yield* Console.error(`${printable(`${login.tool.name}:${login.account}`)}: ${login.why.value}`)
     }
+  }
+  const usable = found.logins.find(
+    (login) => login.state === "usable" && !adopted.some((one) => isAdoptionOf(one, login)),
+  )
+  if (usable !== undefined) {
+    yield* Console.error(
+      `Take one over with: tokenkeep import ${usable.tool.name}, or, for its tool to go on with it, --adopt`,
+    )
   }
   for (const { detail } of found.remarks) yield* Console.error(`Note: ${detail}`)
   for (const { account, ended, tool } of adopted) {
@@ -289,18 +293,23 @@ const show = Effect.fnUntraced(function* (json: boolean) {
   }
 })
 
-const row = (login: FoundLogin, adopted: ReadonlyArray<Adoption>, now: DateTime.Utc): ReadonlyArray<string> => {
-  const adoption = adopted.find((one) => isAdoptionOf(one, login))
+const columns = (adopted: ReadonlyArray<Adoption>, now: DateTime.Utc): ReadonlyArray<Table.Column<FoundLogin>> => {
+  const adoptionOf = (login: FoundLogin) => adopted.find((one) => isAdoptionOf(one, login))
   return [
-    login.tool.name,
-    printable(login.account),
-    Option.match(adoption === undefined ? login.suggestion : Option.some(accountOf(adoption)), {
-      onNone: () => "-",
-      onSome: (account) => printable(account.toString()),
-    }),
-    adoption === undefined ? login.state : "adopted",
-    expiry(login, now),
-    oneLine(login.path),
+    { title: "TOOL", cell: ({ tool }) => tool.name },
+    { title: "ACCOUNT", cell: ({ account }) => printable(account), least: 12 },
+    {
+      title: "PROVIDER",
+      cell: (login) => {
+        const adoption = adoptionOf(login)
+        const account = adoption === undefined ? login.suggestion : Option.some(accountOf(adoption))
+        return Option.match(account, { onNone: () => "", onSome: (account) => printable(account.toString()) })
+      },
+      weight: 4,
+    },
+    { title: "STATE", cell: (login) => (adoptionOf(login) === undefined ? login.state : "adopted"), weight: 3 },
+    { title: "EXPIRES", cell: (login) => expiry(login, now), weight: 2 },
+    { title: "WHERE", cell: ({ path }) => oneLine(path), weight: 1, least: 16 },
   ]
 }
 

@@ -1,7 +1,7 @@
 /**
  * `key`: API keys. On the host they are set, listed, printed and removed; through a socket listed and printed.
  */
-import { Console, Effect, Option, Redacted, Schema, Stdio, Stream, Terminal } from "effect"
+import { Console, Effect, Option, Redacted, Schema, Stdio, Stream } from "effect"
 import { Argument, Command, Prompt } from "effect/cli"
 import { ascii } from "../domain/AsciiJson.ts"
 import { ApiKeys } from "../broker/ApiKeys.ts"
@@ -10,6 +10,7 @@ import { ApiKey, ApiKeyName, longest } from "../domain/ApiKey.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { Json } from "./GlobalFlags.ts"
 import { onHost } from "./OnHost.ts"
+import * as Prompts from "./Prompts.ts"
 import * as Services from "./Services.ts"
 import { UsageError } from "./UsageError.ts"
 
@@ -41,17 +42,11 @@ const piped = Effect.gen(function* () {
 })
 
 /** Asks a person, on stderr. */
-const typed = Effect.fnUntraced(function* (name: string) {
-  const stdio = yield* Stdio.Stdio
-  const terminal = yield* Terminal.Terminal
-  return yield* Prompt.Hidden({ message: `The key ${printable(name)}; it is not shown here` }).pipe(
-    Effect.provideService(Terminal.Terminal, {
-      ...terminal,
-      display: (text) => Stream.run(Stream.make(text), stdio.stderr({ endOnDone: false })),
-    }),
-    Effect.catchTag("QuitError", () => Effect.andThen(Console.error("\nThe key was not set."), Effect.interrupt)),
+const typed = (name: string) =>
+  Prompts.putOrEnd(
+    Prompt.Hidden({ message: `The key ${printable(name)}; it is not shown here` }),
+    "The key was not set.",
   )
-})
 
 const set = Command.make(
   "set",

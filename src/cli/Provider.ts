@@ -2,7 +2,7 @@
  * `provider`: adds, lists, shows and removes providers in the host's configuration. What is added to the configuration is
  * what was typed; the rest comes from what is built in.
  */
-import { Array, Console, Effect, Option, Path, Schema } from "effect"
+import { Array, Console, Effect, Option, Path, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BrokerConfig } from "../broker/BrokerConfig.ts"
 import { Providers } from "../broker/Providers.ts"
@@ -17,8 +17,10 @@ import { combine, resolve } from "../oauth/ProviderResolution.ts"
 import { SecureUrl } from "../oauth/SecureUrl.ts"
 import { ProviderDefinitions } from "../providers/ProviderDefinitions.ts"
 import { builtIn } from "../providers/BuiltIn.ts"
-import { flowNames, nameOf } from "./FlowName.ts"
+import { type FlowName, flowNames, nameOf } from "./FlowName.ts"
+import { Json } from "./GlobalFlags.ts"
 import { onHost } from "./OnHost.ts"
+import * as Table from "./Table.ts"
 import { UsageError } from "./UsageError.ts"
 
 const url = (name: string, description: string) =>
@@ -238,19 +240,40 @@ const missingOf = ({ name }: ProviderDefinition, definitions: ReadonlyArray<Prov
   return resolution._tag === "Incomplete" ? resolution.missing : []
 }
 
-const rowOf = (name: string, { endpoints, flows, issuer }: ProviderDefinition["record"]) => [
-  printable(Account.make(name).toString()),
-  (flows ?? []).map((flow) => nameOf[flow]).join(","),
-  // A server that said itself where its login is has written this.
-  printable(issuer ?? endpoints?.token ?? ""),
-]
-
-/** What is known of a provider that is not configured, where from, and what the configuration would have to say of it. */
-const knownRow = (known: ProviderDefinition, definitions: ReadonlyArray<ProviderDefinition>) => {
-  const needs = missingOf(known, definitions).map((field) => flagOf[field] ?? field)
-  const source = sourceOf(known)
-  return [...rowOf(known.name, known.record), needs.length === 0 ? source : `${source}, needs ${needs.join(" ")}`]
+/** A provider in the list. */
+interface Row {
+  readonly name: string
+  readonly flows: ReadonlyArray<FlowName>
+  readonly address: string
+  readonly source: "configured" | "built in" | "from a plugin"
+  /** What the configuration would have to say of it, as flags. */
+  readonly needs: ReadonlyArray<string>
 }
+
+const rowOf = (
+  name: string,
+  { endpoints, flows, issuer }: ProviderDefinition["record"],
+): Pick<Row, "name" | "flows" | "address"> => ({
+  name: Account.make(name).toString(),
+  flows: (flows ?? []).map((flow) => nameOf[flow]),
+  address: issuer ?? endpoints?.token ?? "",
+})
+
+/** What is known of a provider that is not configured. */
+const knownRow = (known: ProviderDefinition, definitions: ReadonlyArray<ProviderDefinition>): Row => ({
+  ...rowOf(known.name, known.record),
+  source: sourceOf(known),
+  needs: missingOf(known, definitions).map((field) => flagOf[field] ?? field),
+})
+
+// A server that said itself where its login is has written its address.
+const columns: ReadonlyArray<Table.Column<Row>> = [
+  { title: "PROVIDER", cell: ({ name }) => printable(name) },
+  { title: "FLOWS", cell: ({ flows }) => flows.join(","), weight: 3 },
+  { title: "SOURCE", cell: ({ source }) => (source === "configured" ? "" : source), weight: 2 },
+  { title: "NEEDS", cell: ({ needs }) => needs.join(" "), weight: 4 },
+  { title: "ADDRESS", cell: ({ address }) => printable(address), weight: 1, least: 16 },
+]
 
 const named = (what: string, known: ReadonlyArray<ProviderDefinition>) =>
   known.length === 0 ? "" : `${what}: ${known.map(({ name }) => printable(name)).join(", ")}. `
@@ -271,25 +294,26 @@ const list = Command.make(
     const others = definitions.filter(({ name }) => !names.includes(name))
     if (names.length === 0) yield* Console.error("No provider is configured. Add one with: tokenkeep provider add")
     // One record that cannot be used must not hide the others.
-    yield* Effect.forEach(
-      names,
-      (name) =>
-        providers.record(name).pipe(
-          Effect.flatMap((record) => Console.log(rowOf(name, record).join("\t"))),
-          Effect.catchTag(["ConfigCorrupt", "ProviderNotConfigured"], ({ message }) => Console.error(message)),
+    const configured = yield* Effect.forEach(names, (name) =>
+      providers.record(name).pipe(
+        Effect.map((record): ReadonlyArray<Row> => [{ ...rowOf(name, record), source: "configured", needs: [] }]),
+        Effect.catchTag(["ConfigCorrupt", "ProviderNotConfigured"], ({ message }) =>
+          Effect.as(Console.error(message), []),
         ),
-      { discard: true },
+      ),
     )
-    if (all) {
-      for (const definition of others) yield* Console.log(knownRow(definition, definitions).join("\t"))
-    } else if (others.length > 0) {
+    const known = all ? others.map((definition) => knownRow(definition, definitions)) : []
+    const rows = [...configured.flat(), ...known]
+    if (yield* Json) return yield* Console.log(ascii({ version: 1, providers: rows }))
+    if (rows.length > 0) yield* Table.print(columns, rows)
+    if (!all && others.length > 0) {
       const [own, ofPlugins] = [others.filter(isBuiltIn), others.filter((known) => !isBuiltIn(known))]
       yield* Console.error(
         `${named("Built in", own)}${named("From plugins", ofPlugins)}See what they need with: tokenkeep provider list --all`,
       )
     }
   }),
-).pipe(Command.withDescription("List the providers: name, flows, address"))
+).pipe(Command.withDescription("List the providers"))
 
 const show = Command.make(
   "show",
@@ -297,8 +321,14 @@ const show = Command.make(
   Effect.fn("provider.show")(function* ({ name }) {
     yield* here
     const providers = yield* Providers
-    const record = yield* providers.record(name)
-    yield* Console.log(ascii(yield* Effect.orDie(encodeRecord(record)), 2))
+    const found = yield* Effect.result(providers.record(name))
+    if (Result.isSuccess(found)) return yield* Console.log(ascii(yield* Effect.orDie(encodeRecord(found.success)), 2))
+    // What is known of one that cannot be used yet may be what somebody wants to see.
+    const known = yield* providers.definition(name)
+    if (found.failure._tag === "ProviderNotConfigured" && Option.isSome(known)) {
+      yield* Console.log(ascii(known.value.record, 2))
+    }
+    return yield* found.failure
   }),
 ).pipe(Command.withDescription("Print all that is known of a provider, as JSON; a secret is only referred to in it"))
 

@@ -5,8 +5,8 @@
  * first; `TERM=dumb` is a terminal that obeys nothing; `CI` is one that nobody sits at.
  */
 import { styleText } from "node:util"
-import { Config, Context, Effect, Layer, Option, Stdio } from "effect"
-import { TerminalCapabilities } from "effect/cli"
+import { Context, Effect, Stdio } from "effect"
+import * as EnvironmentVariable from "./EnvironmentVariable.ts"
 import { NoInput } from "./GlobalFlags.ts"
 
 export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan" | "black" | "bgWhiteBright"
@@ -32,12 +32,6 @@ export class Columns extends Context.Reference<(stream: Name) => number>("tokenk
   defaultValue: () => (stream) => process[stream].columns ?? 80,
 }) {}
 
-const variable = (name: string) =>
-  Config.option(Config.NonEmptyString(name)).pipe(
-    Effect.orElseSucceed(() => Option.none<string>()),
-    Effect.map(Option.getOrUndefined),
-  )
-
 const isSet = (value: string | undefined): boolean =>
   value !== undefined && value !== "0" && value.toLowerCase() !== "false"
 
@@ -48,15 +42,19 @@ const isTerminal = Effect.fnUntraced(function* (stream: Name) {
 
 const look = Effect.fnUntraced(function* (stream: Name): Effect.fn.Return<Look, never, Stdio.Stdio> {
   const isPerson = yield* isTerminal(stream)
-  const isDumb = (yield* variable("TERM")) === "dumb"
+  const isDumb = (yield* EnvironmentVariable.textOf("TERM")) === "dumb"
   const hasColour =
-    (yield* variable("NO_COLOR")) === undefined && (isSet(yield* variable("CLICOLOR_FORCE")) || (isPerson && !isDumb))
-  const locale = (yield* variable("LC_ALL")) ?? (yield* variable("LC_CTYPE")) ?? (yield* variable("LANG"))
+    (yield* EnvironmentVariable.textOf("NO_COLOR")) === undefined &&
+    (isSet(yield* EnvironmentVariable.textOf("CLICOLOR_FORCE")) || (isPerson && !isDumb))
+  const locale =
+    (yield* EnvironmentVariable.textOf("LC_ALL")) ??
+    (yield* EnvironmentVariable.textOf("LC_CTYPE")) ??
+    (yield* EnvironmentVariable.textOf("LANG"))
   const columns = yield* Columns
   return {
     isTerminal: isPerson,
     hasColour,
-    canRedraw: isPerson && !isDumb && !isSet(yield* variable("CI")),
+    canRedraw: isPerson && !isDumb && !isSet(yield* EnvironmentVariable.textOf("CI")),
     isUnicode: /utf-?8/i.test(locale ?? ""),
     columns: () => columns(stream),
     paint: (style, text) => (hasColour ? styleText([style].flat(), text, { validateStream: false }) : text),
@@ -77,19 +75,5 @@ export const canAsk = Effect.gen(function* () {
 
 /** Whether nobody is to be asked anything, or shown a browser, whatever there is. */
 export const isUnattended = Effect.gen(function* () {
-  return (yield* NoInput) || isSet(yield* variable("CI"))
+  return (yield* NoInput) || isSet(yield* EnvironmentVariable.textOf("CI"))
 })
-
-/** The same for the help and the prompts of the framework, which are said on stdout. */
-export const layerFramework = Layer.effect(
-  TerminalCapabilities.TerminalCapabilities,
-  Effect.gen(function* () {
-    const { canRedraw, hasColour, isTerminal } = yield* stdout
-    const { stdinIsTerminal } = yield* Stdio.Stdio
-    return {
-      canColor: hasColour,
-      canAnimate: canRedraw,
-      canPrompt: isTerminal && canRedraw && (yield* stdinIsTerminal),
-    }
-  }),
-)

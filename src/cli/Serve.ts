@@ -16,7 +16,7 @@ import { Questions } from "../server/Questions.ts"
 import * as Systemd from "../server/Systemd.ts"
 import { UnixServer } from "../server/UnixServer.ts"
 import * as Ownership from "../system/Ownership.ts"
-import * as AskPerson from "./AskPerson.ts"
+import * as GrantQuestions from "./GrantQuestions.ts"
 import { Json } from "./GlobalFlags.ts"
 import { HostAndPort } from "./HostAndPort.ts"
 import { UsageError } from "./UsageError.ts"
@@ -69,7 +69,7 @@ export const serve = Command.make(
     })
     const asking = ask
       ? Layer.effectDiscard(
-          AskPerson.run.pipe(
+          GrantQuestions.run.pipe(
             // As if the terminal had said so itself.
             Effect.catchTag("ServerStopped", () => Effect.sync(() => process.kill(process.pid, "SIGINT"))),
             Effect.forkScoped,

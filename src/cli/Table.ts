@@ -1,19 +1,12 @@
 /**
- * Rows of text in columns, by what a terminal shows of them: wide characters take two places, combining ones none.
+ * Rows of text in columns, by what a terminal shows of them.
  *
  * A table that must fit gets narrower by what matters least: first texts are cut, then whole columns go. What must be there
  * is never cut; it goes on in the next line.
  */
-import stringWidth from "string-width"
-
-/** Each column is as wide as its widest cell. */
-export const format = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
-  const widths = rows.reduce<ReadonlyArray<number>>(
-    (widest, cells) => cells.map((cell, i) => Math.max(widest[i] ?? 0, stringWidth(cell))),
-    [],
-  )
-  return rows.map((cells) => joined(cells.map((cell, i) => pad(cell, widths[i] ?? 0)))).join("\n")
-}
+import { Console, Effect } from "effect"
+import { cut, split, widthOf } from "./Lines.ts"
+import * as Screen from "./Screen.ts"
 
 export interface Column<A> {
   readonly title: string
@@ -53,7 +46,7 @@ export const fit = <A>(
   const placed = columns.flatMap((column): ReadonlyArray<Placed<A>> => {
     const texts = rows.map(column.cell)
     if (texts.every((text) => text === "")) return []
-    return [{ column, width: Math.max(stringWidth(column.title), ...texts.map((text) => stringWidth(text))) }]
+    return [{ column, width: Math.max(widthOf(column.title), ...texts.map((text) => widthOf(text))) }]
   })
   const chosen = choose(placed, width)
   const linesOf = (cell: (placed: Placed<A>) => string, paint: (text: string, placed: Placed<A>) => string) => {
@@ -81,6 +74,20 @@ export const fit = <A>(
   ]
 }
 
+/** What stands for what was cut. */
+export const ellipsisOf = ({ isUnicode }: Screen.Look): string => (isUnicode ? "…" : "..")
+
+/** Prints rows on stdout, no wider than the terminal; where no person reads, nothing is cut. */
+export const print = Effect.fnUntraced(function* <A>(columns: ReadonlyArray<Column<A>>, rows: ReadonlyArray<A>) {
+  const look = yield* Screen.stdout
+  const lines = fit(columns, rows, {
+    width: look.isTerminal ? look.columns() : Infinity,
+    ellipsis: ellipsisOf(look),
+    paintTitle: (text) => look.paint("dim", text),
+  })
+  yield* Console.log(lines.join("\n"))
+})
+
 const total = <A>(placed: ReadonlyArray<Placed<A>>): number =>
   placed.reduce((sum, { width }) => sum + width, 0) + gap.length * Math.max(0, placed.length - 1)
 
@@ -90,7 +97,7 @@ const choose = <A>(placed: ReadonlyArray<Placed<A>>, room: number): ReadonlyArra
   let over = total(placed) - room
   const widths = new Map<Placed<A>, number>()
   for (const one of inOrder) {
-    const least = Math.min(one.width, Math.max(one.column.least ?? one.width, stringWidth(one.column.title)))
+    const least = Math.min(one.width, Math.max(one.column.least ?? one.width, widthOf(one.column.title)))
     const less = Math.max(0, Math.min(over, one.width - least))
     widths.set(one, one.width - less)
     over -= less
@@ -109,43 +116,11 @@ const joined = (cells: ReadonlyArray<string>): string => cells.join(gap).trimEnd
 
 /** `painted` is the text as it looks, whose width cannot be measured. */
 const pad = (text: string, width: number, painted = text): string =>
-  painted + " ".repeat(Math.max(0, width - stringWidth(text)))
-
-const segmenter = new Intl.Segmenter()
-
-/** What of a text fits, and the rest. What a reader takes for one character stays whole. */
-const split = (text: string, width: number): readonly [string, string] => {
-  let taken = ""
-  let used = 0
-  for (const { segment } of segmenter.segment(text)) {
-    used += stringWidth(segment)
-    if (used > width) break
-    taken += segment
-  }
-  return [taken, text.slice(taken.length)]
-}
-
-/** The text, or its beginning and what stands for the rest. */
-export const cut = (text: string, width: number, ellipsis: string): string =>
-  stringWidth(text) <= width ? text : split(text, width - ellipsis.length)[0].trimEnd() + ellipsis
+  painted + " ".repeat(Math.max(0, width - widthOf(text)))
 
 /** The whole text, in lines of that width. */
 const broken = (text: string, width: number): ReadonlyArray<string> => {
-  if (stringWidth(text) <= width) return [text]
+  if (widthOf(text) <= width) return [text]
   const [line, rest] = split(text, width)
   return line === "" ? [text] : [line, ...broken(rest, width)]
-}
-
-/** Words in lines of that width; a longer word is left whole, as it may be something to copy. */
-export const wrapped = (text: string, width: number): ReadonlyArray<string> => {
-  const lines: Array<string> = []
-  let line = ""
-  for (const word of text.split(" ")) {
-    const longer = line === "" ? word : `${line} ${word}`
-    if (line !== "" && stringWidth(longer) > width) {
-      lines.push(line)
-      line = word
-    } else line = longer
-  }
-  return [...lines, line]
 }

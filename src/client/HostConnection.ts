@@ -24,6 +24,7 @@ import { HostUnreachable, Unauthorized } from "../domain/Errors.ts"
 import { oneLine } from "../domain/RemoteText.ts"
 import * as Frame from "../server/Frame.ts"
 import * as Protocol from "../server/Protocol.ts"
+import * as WireLimits from "../server/WireLimits.ts"
 import { endpointOf, isOfTrusted } from "./Endpoint.ts"
 import * as Handover from "./Handover.ts"
 
@@ -193,7 +194,7 @@ export const make = Effect.fnUntraced(function* ({
     const scope = yield* Scope.fork(outer)
     return yield* Effect.gen(function* () {
       if (capability !== undefined) yield* checkOwner(path)
-      const socket = yield* NodeSocket.makeNet({ ...endpointOf(path), openTimeout: Protocol.frameTimeLimit })
+      const socket = yield* NodeSocket.makeNet({ ...endpointOf(path), openTimeout: WireLimits.frameTimeLimit })
       const pull = yield* Socket.readerBytes(socket).pipe(Effect.mapError((error) => unopened(path, error)))
       const writer = yield* socket.writer
       const send = (frame: Frame.JsonObject) =>
@@ -222,7 +223,7 @@ export const make = Effect.fnUntraced(function* ({
       })
       const [greeting] = yield* frames.pipe(
         Effect.repeat({ until: (received) => received.length > 0 }),
-        Effect.timeoutOrElse({ duration: Protocol.frameTimeLimit, orElse: () => Effect.succeed([]) }),
+        Effect.timeoutOrElse({ duration: WireLimits.frameTimeLimit, orElse: () => Effect.succeed([]) }),
         Effect.mapError(() => unreachable(path)),
       )
       const { v } = yield* admitted(path, greeting)
@@ -276,7 +277,7 @@ export const make = Effect.fnUntraced(function* ({
     return yield* send({ v: version, id, op, payload }).pipe(
       Effect.andThen(Deferred.await(reply)),
       Effect.timeoutOrElse({
-        duration: Protocol.requestTimeLimit,
+        duration: WireLimits.requestTimeLimit,
         orElse: () => Effect.fail(late),
       }),
       Effect.ensuring(abandon),

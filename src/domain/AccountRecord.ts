@@ -7,6 +7,7 @@
  */
 import { DateTime, Duration, Equal, Option, Schema } from "effect"
 import { isFresh, type RefreshedToken, mergeRefreshed, StoredToken } from "./Token.ts"
+import { refreshOutcomes, rotations } from "./RecordWords.ts"
 
 const Instant = Schema.DateTimeUtcFromString
 
@@ -28,16 +29,7 @@ export const Standing = Schema.Union([
 export type Standing = typeof Standing.Type
 
 /** How a refresh ended. */
-export const Outcome = Schema.Literals([
-  "refreshed",
-  "reauth_required",
-  "not_entitled",
-  "rate_limited",
-  "transient",
-  "lost",
-  "endpoint_moved",
-  "misconfigured",
-])
+export const Outcome = Schema.Literals(refreshOutcomes)
 export type Outcome = typeof Outcome.Type
 
 /** An outcome as the end of a sentence that begins "the last refresh …". */
@@ -58,7 +50,7 @@ export const RefreshHistory = Schema.Struct({
   epoch: Schema.Int,
   standing: Standing,
   /** Whether the provider replaces refresh tokens when they are used. */
-  rotation: Schema.Literals(["observed", "none", "unknown"]),
+  rotation: Schema.Literals(rotations),
   /** Refreshes that failed since the last one that did not. */
   failures: Schema.Int,
   last: Schema.optionalKey(Schema.Struct({ at: Instant, outcome: Outcome, attempt: Schema.optionalKey(Attempt) })),

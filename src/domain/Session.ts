@@ -8,12 +8,13 @@ import { DateTime, Equal, Result, Schema } from "effect"
 import type { AccountKey } from "./AccountKey.ts"
 import { PeerMismatch, SessionExpired, SessionUsed } from "./Errors.ts"
 import type { Peer } from "./Peer.ts"
+import { flowTypes } from "./RecordWords.ts"
 
 /** 128 random bits as 32 hexadecimal digits. */
 export type SessionId = string
 
 /** How a person grants access. The names are those of the wire. */
-export const FlowType = Schema.Literals(["pkce_redirect", "device_code", "browser_redirect"])
+export const FlowType = Schema.Literals(flowTypes)
 export type FlowType = typeof FlowType.Type
 
 interface Common {

@@ -6,6 +6,7 @@
  */
 import { DateTime, Duration, Option, Redacted, Schema } from "effect"
 import { reservedFields } from "./ReservedFields.ts"
+import { scopesIn } from "./ScopeText.ts"
 
 /** A secret: redacted as soon as it is decoded, written in clear only by the store and the reply encoder. */
 export const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
@@ -118,6 +119,6 @@ export const snapshot = (token: {
 }): TokenSnapshot => ({
   accessToken: mask(Redacted.value(token.accessToken)),
   expiresAt: Option.fromUndefinedOr(token.expiresAt),
-  scopes: token.scope?.split(" ").filter((scope) => scope !== "") ?? [],
+  scopes: scopesIn(token.scope),
   refreshable: token.refreshToken !== undefined,
 })

@@ -6,7 +6,7 @@ import { ascii } from "../domain/AsciiJson.ts"
 import { type Answer, type Handout, isSayable, said, unsayable } from "./Handout.ts"
 import { type Binding, hostOf } from "./HostBinding.ts"
 
-export const actions = ["get", "store", "erase", "list", "version"] as const
+const actions = ["get", "store", "erase", "list", "version"] as const
 export type Action = (typeof actions)[number]
 
 export const isAction = (text: string): text is Action => actions.some((action) => action === text)

@@ -5,7 +5,7 @@ import { type Answer, type Handout, isSayable, refused, said, unsayable, wholeSe
 import { type Binding, hostFor, isUserName } from "./HostBinding.ts"
 
 /** What git wants with a request; whatever else it may want one day is to be passed over in silence. */
-export const actions = ["get", "store", "erase", "capability"] as const
+const actions = ["get", "store", "erase", "capability"] as const
 export type Action = (typeof actions)[number]
 
 export const isAction = (text: string): text is Action => actions.some((action) => action === text)

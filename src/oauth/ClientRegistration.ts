@@ -3,6 +3,7 @@
  * server gives it one.
  */
 import { DateTime, Effect, Option, Redacted, Schema } from "effect"
+import type { Remedy } from "../domain/Errors.ts"
 import { Secret } from "../domain/Token.ts"
 import { codeIn } from "./ErrorMeaning.ts"
 import type { Guard } from "./Guard.ts"
@@ -46,7 +47,7 @@ export const register = Effect.fn("ClientRegistration.register")(function* (
   { issuer, metadata, scopes }: NamedServer,
   guard: Guard,
 ) {
-  const stop = (what: string) => new DiscoveryFailed({ resource: address, what })
+  const stop = (what: string, remedy: Remedy = "change") => new DiscoveryFailed({ resource: address, what, remedy })
   const { host } = new URL(issuer)
   const endpoint = metadata.registration_endpoint
   if (endpoint === undefined) return yield* stop(`${host} lets no program register itself`)
@@ -75,14 +76,15 @@ export const register = Effect.fn("ClientRegistration.register")(function* (
       },
       guard,
     )
-    .pipe(Effect.mapError(() => stop(`this program could not be registered at ${host}, which gave no answer`)))
+    .pipe(Effect.mapError(() => stop(`this program could not be registered at ${host}, which gave no answer`, "wait")))
   const body = Option.map(answer.json, Redacted.value)
   if (answer.status !== 201 && answer.status !== 200) {
     const code = Option.getOrElse(
       shown(Option.getOrUndefined(Option.flatMap(body, codeIn))),
       () => `HTTP ${answer.status}`,
     )
-    return yield* stop(`${host} refuses to register this program (${code})`)
+    const remedy = answer.status >= 500 || answer.status === 429 ? "wait" : "change"
+    return yield* stop(`${host} refuses to register this program (${code})`, remedy)
   }
   const registered = Option.flatMap(body, decode)
   if (Option.isNone(registered))

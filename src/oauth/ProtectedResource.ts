@@ -7,6 +7,7 @@
  */
 import { Data, Effect, Option, Redacted, Schema } from "effect"
 import * as oauth from "oauth4webapi"
+import type { Remedy } from "../domain/Errors.ts"
 import { addCommand } from "../domain/LoginCommand.ts"
 import { oneLine, printable } from "../domain/RemoteText.ts"
 import { type Guard, reachOf } from "./Guard.ts"
@@ -28,6 +29,7 @@ export interface NamedServer {
 export class DiscoveryFailed extends Data.TaggedError("DiscoveryFailed")<{
   readonly resource: string
   readonly what: string
+  readonly remedy: Remedy
 }> {
   override get message(): string {
     const url = URL.parse(this.resource)
@@ -38,6 +40,9 @@ export class DiscoveryFailed extends Data.TaggedError("DiscoveryFailed")<{
     // No other way leads to an address that may not be used at all.
     if (Option.isNone(SecureUrl.parse(this.resource)))
       return oneLine(`${failed} Nothing was sent; correct the address.`)
+    if (this.remedy === "wait") {
+      return oneLine(`${failed} Nothing was stored; check the address and the network, or try again later.`)
+    }
     return oneLine(
       `${failed} If you know where its login is, and have a client there, say so with: ${addCommand(this.resource)}`,
     )
@@ -96,15 +101,18 @@ export const discover = Effect.fn("ProtectedResource.discover")(function* (
   resource: string,
   guard: Guard,
 ) {
-  const stop = (what: string) => new DiscoveryFailed({ resource, what })
+  const stop = (what: string, remedy: Remedy = "change") => new DiscoveryFailed({ resource, what, remedy })
   const reach = (url: string, whose: string) =>
     Option.isSome(reachOf(url, guard))
       ? Effect.void
       : Effect.fail(stop(`${whose} ${printable(url)} is not an https address that is public`))
   const send = (url: string, init: RequestInit) =>
-    fetch
-      .send(url, init, guard)
-      .pipe(Effect.mapError((failure) => stop(`${printable(new URL(url).host)} ${inWords[failure.what]}`)))
+    fetch.send(url, init, guard).pipe(
+      Effect.mapError(({ what }) => {
+        const [words, remedy] = inWords[what]
+        return stop(`${printable(new URL(url).host)} ${words}`, remedy)
+      }),
+    )
   const ask = (url: string) => send(url, { headers: { accept: "application/json", ...versioned } })
 
   /** The first of the documents that is there. */
@@ -116,7 +124,7 @@ export const discover = Effect.fn("ProtectedResource.discover")(function* (
         const said = Object.entries(Redacted.value(answer.json.value)).filter(([, value]) => value !== null)
         return Option.some<JsonObject>(Object.fromEntries(said))
       }
-      if (!isNotThere(answer)) return yield* stop(`${new URL(url).host} has trouble (HTTP ${answer.status})`)
+      if (!isNotThere(answer)) return yield* stop(`${new URL(url).host} has trouble (HTTP ${answer.status})`, "wait")
     }
     return Option.none<JsonObject>()
   })
@@ -189,12 +197,12 @@ export const discover = Effect.fn("ProtectedResource.discover")(function* (
   return server
 })
 
-const inWords: { readonly [what in FetchFailure["what"]]: string } = {
-  unreachable: "could not be reached",
-  "not-public": "is not at a public address, so nothing was sent there",
-  "connection-lost": "closed the connection without an answer",
-  timeout: "did not answer in time",
-  "malformed-answer": "gave an answer that is too large",
+const inWords: { readonly [what in FetchFailure["what"]]: readonly [words: string, remedy: Remedy] } = {
+  unreachable: ["could not be reached", "wait"],
+  "not-public": ["is not at a public address, so nothing was sent there", "change"],
+  "connection-lost": ["closed the connection without an answer", "wait"],
+  timeout: ["did not answer in time", "wait"],
+  "malformed-answer": ["gave an answer that is too large", "change"],
 }
 
 /** Servers say in many ways that they have no such document: a refusal, a redirect, a page for people, a broken gateway. */

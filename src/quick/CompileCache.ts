@@ -37,12 +37,15 @@ const isOurs = (folder: string): boolean => {
 /** Has it kept there, unless the environment says where, or that it is not to be. Throws if that is not possible. */
 export const enable = (env: Environment): void => {
   if (env["NODE_COMPILE_CACHE"] || env["NODE_DISABLE_COMPILE_CACHE"]) return
-  const { base, below } = place(env) ?? { base: "", below: [] }
-  if (base === "" || !isOurs(base)) return
-  const folder = below.reduce((parent, name) => {
-    const path = join(parent, name)
-    if (isOurs(parent) && lstatSync(path, { throwIfNoEntry: false }) === undefined) mkdirSync(path, { mode: 0o700 })
-    return path
-  }, base)
-  if (isOurs(folder)) enableCompileCache(folder)
+  const known = place(env)
+  if (known === undefined) return
+  let folder = known.base
+  // Each of them: whoever may change one puts others in the place of those below it.
+  if (!isOurs(folder)) return
+  for (const name of known.below) {
+    folder = join(folder, name)
+    if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) mkdirSync(folder, { mode: 0o700 })
+    if (!isOurs(folder)) return
+  }
+  enableCompileCache(folder)
 }

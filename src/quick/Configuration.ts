@@ -3,6 +3,7 @@
  * to say, or cannot be read, that is left to the whole program.
  */
 import { readFileSync, statSync } from "node:fs"
+import { flowTypes } from "../domain/RecordWords.ts"
 import { reservedFields } from "../domain/ReservedFields.ts"
 import { isSecure } from "../oauth/SecureAddress.ts"
 import { isMaybe, isName, isObject, isText, isTexts, type JsonObject } from "./Json.ts"
@@ -47,7 +48,7 @@ export const missing: { readonly [name: string]: ReadonlyArray<string> } = {
 
 const required = ["clientId", "scopes", "flows"]
 
-const flows = new Set(["pkce_redirect", "device_code", "browser_redirect"])
+const flows = new Set<string>(flowTypes)
 
 const isUrl = (value: unknown): boolean => {
   const url = typeof value === "string" ? URL.parse(value) : null

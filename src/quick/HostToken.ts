@@ -6,20 +6,13 @@ import { contentOf, endpointOf, isCapability, isFile, isOfTrusted } from "../cli
 import * as Handover from "../client/Handover.ts"
 import { reservedFields } from "../domain/ReservedFields.ts"
 import type { Handout } from "../helpers/Handout.ts"
+import { encodeTexts } from "../server/FrameBytes.ts"
+import { frameTimeLimit, never, requestTimeLimit, versions } from "../server/WireLimits.ts"
 import * as Frames from "./Frames.ts"
-import { isMaybe, isObject, isText, type JsonObject } from "./Json.ts"
+import { isMaybe, isObject, isString, isText, type JsonObject } from "./Json.ts"
 import type { Environment } from "./Places.ts"
-import { scopesIn } from "./Scopes.ts"
+import { scopesIn } from "../domain/ScopeText.ts"
 import type { Wish } from "./Wish.ts"
-
-/** How long a connection, and the handshake, may take, in milliseconds. */
-export const frameTimeLimit = 5_000
-
-/** How long a request may take. */
-export const requestTimeLimit = 30_000
-
-/** The expiry of a token that has none. */
-export const never = 253_402_300_799
 
 /** What is to be shown; undefined if that is not a plain thing to say. */
 const capabilityIn = (env: Environment): { readonly shown?: string } | undefined => {
@@ -30,8 +23,6 @@ const capabilityIn = (env: Environment): { readonly shown?: string } | undefined
   const shown = contentOf(Number(descriptor))
   return isCapability(shown) ? { shown } : undefined
 }
-
-const isString = (value: unknown): value is string => typeof value === "string"
 
 const isReply = (frame: JsonObject, id: string): boolean =>
   frame["id"] === id &&
@@ -80,7 +71,7 @@ const ask = ({ bucket, capability, path, provider }: Request): Promise<Handover.
       if (stage === next) settle(next.ifLate)
     })
   }
-  const send = (frame: JsonObject) => socket.write(Frames.encode(frame))
+  const send = (frame: JsonObject) => socket.write(encodeTexts([JSON.stringify(frame)]))
 
   const waitForReply = () =>
     enter(
@@ -96,7 +87,8 @@ const ask = ({ bucket, capability, path, provider }: Request): Promise<Handover.
   const greet: Stage = {
     onFrame: (frame) => {
       const { ok, op, v } = frame
-      if (op !== "handshake" || ok !== true || (v !== 1 && v !== 2)) return settle({ _tag: "Greeted", greeting: frame })
+      const isSpoken = versions.some((version) => version === v)
+      if (op !== "handshake" || ok !== true || !isSpoken) return settle({ _tag: "Greeted", greeting: frame })
       waitForReply()
       return void send({ v, id, op: "get_token", payload: { provider, bucket } })
     },

@@ -1,12 +1,9 @@
 /**
  * Looking into JSON that was read.
  */
-export interface JsonObject {
-  readonly [name: string]: unknown
-}
+export { isObject, type JsonObject } from "../server/FrameBytes.ts"
 
-export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
+export const isString = (value: unknown): value is string => typeof value === "string"
 
 export const isText = (value: unknown): value is string => typeof value === "string" && value !== ""
 

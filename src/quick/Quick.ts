@@ -5,7 +5,7 @@
 import { write } from "node:fs"
 import * as HostBinding from "../helpers/HostBinding.ts"
 import * as Configuration from "./Configuration.ts"
-import * as HelpTexts from "./HelpTexts.ts"
+import * as RecordedHelp from "./RecordedHelp.ts"
 import * as HostToken from "./HostToken.ts"
 import { type Environment, isPlain, placesIn } from "./Places.ts"
 import * as Stdin from "./Stdin.ts"
@@ -27,7 +27,7 @@ export const answer = (
   { env, isTerminal, stdin }: Surroundings,
 ): string | undefined | Promise<string | undefined> => {
   const request = Wish.of(args, env)
-  if (request === undefined) return HelpTexts.find(args, env, isTerminal)
+  if (request === undefined) return RecordedHelp.find(args, env, isTerminal)
   // A person is told what it is that is on the screen.
   if (isTerminal) return undefined
   const places = placesIn(env)

@@ -5,13 +5,14 @@
 import { isUtf8 } from "node:buffer"
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, type Stats } from "node:fs"
 import { isAddress } from "../domain/AccountText.ts"
+import { refreshOutcomes, rotations } from "../domain/RecordWords.ts"
 import { followerIn } from "../broker/FollowerName.ts"
 import { groupOrOthersMayDoAnything, uid } from "../system/Ownership.ts"
 import { escaped, longest } from "../system/SafeName.ts"
 import * as Configuration from "./Configuration.ts"
-import { isMaybe, isObject, isText, type JsonObject } from "./Json.ts"
+import { isMaybe, isObject, isString, isText, type JsonObject } from "./Json.ts"
 import type { Places } from "./Places.ts"
-import { scopesIn } from "./Scopes.ts"
+import { scopesIn } from "../domain/ScopeText.ts"
 import type { Wish } from "./Wish.ts"
 
 /** The version of an account's file that is understood here. */
@@ -74,8 +75,6 @@ const isInstant = (value: unknown): value is string =>
   /^2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value) &&
   !Number.isNaN(Date.parse(value))
 
-const isString = (value: unknown): value is string => typeof value === "string"
-
 const isAttempt = (value: unknown): boolean =>
   isObject(value) && isInstant(value["at"]) && Number.isSafeInteger(value["pid"]) && isString(value["refreshTokenHash"])
 
@@ -94,20 +93,14 @@ const isStanding = (value: unknown): boolean => {
   }
 }
 
-const outcomes = new Set<unknown>([
-  "refreshed",
-  "reauth_required",
-  "not_entitled",
-  "rate_limited",
-  "transient",
-  "lost",
-  "endpoint_moved",
-  "misconfigured",
-])
-const rotations = new Set<unknown>(["observed", "none", "unknown"])
+const knownOutcomes = new Set<unknown>(refreshOutcomes)
+const knownRotations = new Set<unknown>(rotations)
 
 const isLast = (value: unknown): boolean =>
-  isObject(value) && isInstant(value["at"]) && outcomes.has(value["outcome"]) && isMaybe(value["attempt"], isAttempt)
+  isObject(value) &&
+  isInstant(value["at"]) &&
+  knownOutcomes.has(value["outcome"]) &&
+  isMaybe(value["attempt"], isAttempt)
 
 const isBackOff = (value: unknown): boolean => {
   if (!isObject(value)) return false
@@ -119,7 +112,7 @@ const isHistory = (value: unknown): boolean =>
   isObject(value) &&
   Number.isSafeInteger(value["epoch"]) &&
   isStanding(value["standing"]) &&
-  rotations.has(value["rotation"]) &&
+  knownRotations.has(value["rotation"]) &&
   Number.isSafeInteger(value["failures"]) &&
   isMaybe(value["last"], isLast) &&
   isMaybe(value["backOff"], isBackOff)

@@ -3,6 +3,7 @@
  * an unusual way, are for the whole program to understand.
  */
 import { canonical, split, textOf } from "../domain/AccountText.ts"
+import { millisecondsIn } from "../domain/LifetimeText.ts"
 import * as ApiKey from "../helpers/ApiKey.ts"
 import * as Docker from "../helpers/Docker.ts"
 import * as Git from "../helpers/Git.ts"
@@ -33,14 +34,6 @@ export interface Request {
   readonly wish: (hosts: HostBinding.Hosts, stdin: string) => Wish | "nothing" | undefined
 }
 
-const units: { readonly [unit: string]: number } = { "": 1_000, s: 1_000, m: 60_000, h: 3_600_000 }
-
-/** As {@link Lifetime}, in milliseconds. */
-const lifetimeOf = (text: string): number | undefined => {
-  const [, count, unit = ""] = /^(\d{1,6})([smh]?)$/.exec(text) ?? []
-  return count === undefined ? undefined : Number(count) * (units[unit] ?? 0)
-}
-
 /** The account, if that is what it is for sure. */
 const accountOf = (text: string | undefined) => {
   if (text === undefined || !/^[\x21-\x7e]{1,400}$/.test(text) || /^-|[*%]/.test(text)) return undefined
@@ -61,7 +54,7 @@ const tokenOf = (args: ReadonlyArray<string>): Request | undefined => {
   const [named] = variable ?? []
   if (named !== undefined && !isVariable(named)) return undefined
   const chosen = format?.[0] ?? (named === undefined ? "raw" : "env")
-  const minimumValidity = minTtl?.[0] === undefined ? undefined : lifetimeOf(minTtl[0])
+  const minimumValidity = minTtl?.[0] === undefined ? undefined : millisecondsIn(minTtl[0])
   if (!TokenFormat.isFormat(chosen) || (minTtl !== undefined && minimumValidity === undefined)) return undefined
   const shape = words.flags.has("json") ? "json" : chosen
   const text = textOf(account.provider, account.bucket)

@@ -13,6 +13,7 @@ import * as Frame from "./Frame.ts"
 import type { Handlers } from "./Handlers.ts"
 import type { Credentials } from "./PeerCredentials.ts"
 import * as Protocol from "./Protocol.ts"
+import * as WireLimits from "./WireLimits.ts"
 
 /** The transport of a connection. */
 export interface Line {
@@ -49,7 +50,7 @@ export const drainTime = Duration.seconds(5)
 /** How long whoever shows a wrong capability waits to hear so: the next try must wait as long. */
 const refusalDelay = Duration.seconds(1)
 
-const frameTimeLimit = Option.getOrThrow(Duration.toNanos(Protocol.frameTimeLimit))
+const frameTimeLimit = Option.getOrThrow(Duration.toNanos(WireLimits.frameTimeLimit))
 
 const decodeHandshake = Schema.decodeUnknownOption(Protocol.Handshake)
 
@@ -279,7 +280,7 @@ export class Connection {
   }
 
   #refuse(code: Protocol.WireCode, error: string): void {
-    this.#say({ v: Protocol.versions[0], op: "handshake", ok: false, code, error })
+    this.#say({ v: WireLimits.versions[0], op: "handshake", ok: false, code, error })
   }
 
   #say(frame: Frame.JsonObject): void {

@@ -12,6 +12,7 @@ import type { Visitor } from "./Admission.ts"
 import type { Connection } from "./Connection.ts"
 import * as Frame from "./Frame.ts"
 import * as Protocol from "./Protocol.ts"
+import * as WireLimits from "./WireLimits.ts"
 import { Allowance } from "./RateLimit.ts"
 
 /** The peer broke the rules of the wire, or left. */
@@ -218,7 +219,7 @@ export class Conversation {
       Effect.provideService(CurrentPeer, peer),
       Effect.provideService(Scope.Scope, this.#connection.scope),
       Effect.timeoutOrElse({
-        duration: Protocol.requestTimeLimit,
+        duration: WireLimits.requestTimeLimit,
         orElse: () => Effect.fail(HostFailure.make({})),
       }),
       Effect.tapError((error) =>

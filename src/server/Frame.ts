@@ -1,12 +1,12 @@
 /**
- * Frames: a length of four bytes, big-endian, and so many bytes of UTF-8 JSON, one object. Pure: bytes in, objects out.
+ * Frames, as {@link FrameBytes} has them, made and put together again. Pure: bytes in, objects out.
  */
-import { Data, Predicate, Result } from "effect"
+import { Data, Result } from "effect"
+import * as FrameBytes from "./FrameBytes.ts"
+import { encodeTexts, headerBytes, type JsonObject, maximumBytes } from "./FrameBytes.ts"
 
-/** A peer cannot make us hold more than this per frame; well above any request or reply. */
-export const maximumBytes = 65_536
-
-const headerBytes = 4
+/** The rest of what a frame is, for whoever has this. */
+export { encodeTexts, isObject, type JsonObject, maximumBytes } from "./FrameBytes.ts"
 
 /** What came is not a frame. There is no way to find the next one, so the connection must be closed. */
 export class FrameInvalid extends Data.TaggedError("FrameInvalid")<{
@@ -16,12 +16,6 @@ export class FrameInvalid extends Data.TaggedError("FrameInvalid")<{
     return `A frame was ${this.what}.`
   }
 }
-
-/** A JSON object, as it came. */
-export type JsonObject = { readonly [name: string]: unknown }
-
-/** Whether a value is an object of JSON, and no array. */
-export const isObject = (value: unknown): value is JsonObject => Predicate.isObject(value)
 
 /** Whether a text is short enough for a frame. */
 export const fits = (text: string): boolean =>
@@ -34,39 +28,11 @@ export const encode = (value: JsonObject): Result.Result<Uint8Array, FrameInvali
   return fits(text) ? Result.succeed(encodeTexts([text])) : Result.fail(new FrameInvalid({ what: "too large" }))
 }
 
-/** Frames for texts that fit, one behind the other. */
-export const encodeTexts = (texts: ReadonlyArray<string>): Uint8Array => {
-  const buffer = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + headerBytes + Buffer.byteLength(text), 0))
-  let at = 0
-  for (const text of texts) {
-    const length = buffer.write(text, at + headerBytes, "utf8")
-    at = buffer.writeUInt32BE(length, at) + length
-  }
-  return buffer
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true })
-
 const invalid = Result.fail(new FrameInvalid({ what: "not a JSON object" }))
 
 const parse = (body: Uint8Array): Result.Result<JsonObject, FrameInvalid> => {
-  const parsed = Result.try((): unknown => JSON.parse(utf8.decode(body)))
-  return Result.isSuccess(parsed) && isObject(parsed.success) && isShallow(parsed.success, deepest)
-    ? Result.succeed(parsed.success)
-    : invalid
-}
-
-/** Deeper than any token; who comes after us may walk through it by recursion. */
-const deepest = 64
-
-/** Without a copy of the members, because it is asked of every frame. What JSON made has none but its own. */
-const isShallow = (value: object, left: number): boolean => {
-  if (left === 0) return false
-  for (const name in value) {
-    const member: unknown = Reflect.get(value, name)
-    if (typeof member === "object" && member !== null && !isShallow(member, left - 1)) return false
-  }
-  return true
+  const parsed = Result.try(() => FrameBytes.parse(body))
+  return Result.isSuccess(parsed) && parsed.success !== undefined ? Result.succeed(parsed.success) : invalid
 }
 
 /** Puts frames together from chunks cut anywhere. After a failure it is of no more use. */

@@ -14,15 +14,7 @@ import { Revocation } from "../domain/Revocation.ts"
 import { type PublicToken, reservedFields, Secret } from "../domain/Token.ts"
 import { FlowType } from "../domain/Session.ts"
 import type { JsonObject } from "./Frame.ts"
-
-/** The versions that are spoken here, best first. */
-export const versions = [2, 1] as const
-
-/** How long a handshake, and a frame that has begun, may take. */
-export const frameTimeLimit = Duration.seconds(5)
-
-/** How long a request may take, on both sides. */
-export const requestTimeLimit = Duration.seconds(30)
+import { never, versions } from "./WireLimits.ts"
 
 // Handshake
 
@@ -173,9 +165,6 @@ export const wordsFor = (error: WireError): string =>
   codes[error._tag] === "INTERNAL_ERROR" ? HostFailure.make({}).message : error.message
 
 // Tokens
-
-/** The expiry, in epoch seconds, of a token whose provider names none: the end of the year 9999. */
-const never = 253_402_300_799
 
 /** A public token as it is on the wire, with the provider's public fields beside the standard ones. */
 export const encodeToken = (token: PublicToken): JsonObject => ({

@@ -1,7 +1,11 @@
+import type * as Os from "node:os"
+import { tmpdir } from "node:os"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Layer } from "effect"
+import { vi } from "vitest"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import * as BrokerConfigEnv from "../../src/broker/BrokerConfigEnv.ts"
+import { Machine } from "../../src/import/Machine.ts"
 
 const settings = (environment: { readonly [name: string]: string }) =>
   BrokerConfig.pipe(
@@ -12,7 +16,29 @@ const settings = (environment: { readonly [name: string]: string }) =>
     ),
   )
 
+// A user without a name, as containers often have.
+vi.mock("node:os", async (original) => ({
+  ...(await original<typeof Os>()),
+  userInfo: () => {
+    throw new Error("uv_os_get_passwd returned ENOENT")
+  },
+}))
+
+it.effect("is of a user without a name, as containers often have one", () =>
+  Effect.gen(function* () {
+    const { uid } = yield* Effect.provide(Machine, Machine.layer)
+    assert.strictEqual(uid, process.getuid?.() ?? -1)
+  }),
+)
+
 describe("the environment", () => {
+  it.effect("need not say where a socket goes, nor the user be known by a name", () =>
+    Effect.gen(function* () {
+      const { socketPath } = yield* settings({ HOME: "/home/me" })
+      assert.strictEqual(socketPath, `${tmpdir()}/tokenkeep-${process.getuid?.() ?? -1}/host.sock`)
+    }),
+  )
+
   it.effect("can put everything under one folder", () =>
     Effect.gen(function* () {
       const { accountsDirectory, auditDirectory, configFile, keysDirectory, socketPath, usageFile } = yield* settings({

@@ -39,6 +39,8 @@ export const write = async (
     input,
     platform: "node",
     external,
+    // What an example has from the package is these sources.
+    resolve: { conditionNames: ["tokenkeep-source", "node", "import"] },
     plugins: [apart(main), ...(isMinified ? [withoutImports] : [])],
   })
   await build.write({

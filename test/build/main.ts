@@ -1,20 +1,21 @@
 /**
  * `npm run build [-- FOLDER [--bare]]`: what is published. In the folder, `dist` unless another is named, the library as it
  * is, each file for itself; in `bundle` under it the program, so that starting it loads little; and what it says of its help,
- * as it says it now. With `--bare` neither that nor declarations, which nobody needs who only runs it.
+ * as it says it now. With `--bare` neither that nor declarations nor a check of types, which nobody needs who only runs it.
  */
 import { execFile, execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
-import { fileName, kindOf, widths } from "../../src/quick/HelpTexts.ts"
+import { fileName, kindOf, widths } from "../../src/quick/RecordedHelp.ts"
 import { root } from "../support/Programs.ts"
 import { write } from "./bundle.ts"
 
 const [to = "dist", bare] = process.argv.slice(2)
 const isBare = bare === "--bare"
-const options = isBare ? ["declaration", "declarationMap", "sourceMap"].flatMap((each) => [`--${each}`, "false"]) : []
+const leftOut = ["declaration", "declarationMap", "sourceMap"].flatMap((each) => [`--${each}`, "false"])
+const options = isBare ? ["--noCheck", ...leftOut] : []
 const folder = resolve(root, to)
 const bundle = join(folder, "bundle")
 

@@ -98,4 +98,11 @@ describe("how the process ends", () => {
       error: { code: "USAGE_ERROR", message: "Not so." },
     })
   })
+
+  it("says of a defect where it came up, and not what it says", () => {
+    const places = Failures.placesOf(new TypeError("the token hunter2"))
+    assert.strictEqual(places[0], "TypeError")
+    assert.match(places[1] ?? "", /^at .*ExitCode\.test/)
+    assert.notInclude([...places, ...Failures.placesOf("hunter2")].join(), "hunter2")
+  })
 })

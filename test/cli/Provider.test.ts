@@ -13,6 +13,7 @@ import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
 import { Providers } from "../../src/broker/Providers.ts"
 import { ProviderDefinitions } from "../../src/providers/ProviderDefinitions.ts"
 import * as ProvidersFile from "../../src/broker/ProvidersFile.ts"
+import * as GlobalFlags from "../../src/cli/GlobalFlags.ts"
 import { provider } from "../../src/cli/Provider.ts"
 import { UsageError } from "../../src/cli/UsageError.ts"
 import type { ProviderDefinition } from "../../src/oauth/Provider.ts"
@@ -25,7 +26,7 @@ const layer = ProvidersFile.layer.pipe(
   Layer.provideMerge(NodeServices.layer),
 )
 
-const run = Command.runWith(provider, { version: "0" })
+const run = Command.runWith(Command.withGlobalFlags(provider, GlobalFlags.all), { version: "0" })
 
 /** What it says on stdout. */
 const said = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
@@ -57,7 +58,7 @@ describe("tokenkeep provider", () => {
       const good = { name: "good", extends: "github", clientId: "c" }
       const bad = { name: "bad", extends: "github", client_id: "c", clientSecret: "hunter2" }
       writeFileSync(configFile, JSON.stringify({ providers: [bad, good] }), { mode: 0o600 })
-      assert.match((yield* said("list")).join(), /^good\t/)
+      assert.match((yield* said("list")).join(), /^PROVIDER .*\ngood /)
       const complaint = (yield* TestConsole.errorLines).join()
       for (const part of ["client_id: there is no such field", "clientId: it is missing", '{"env": NAME}']) {
         assert.include(complaint, part)
@@ -161,16 +162,24 @@ describe("tokenkeep provider", () => {
   it.effect("lists what is configured, and with --all what else is built in and what it needs", () =>
     Effect.gen(function* () {
       yield* run(["add", "microsoft", "--client-id", "mine"])
-      assert.deepStrictEqual(yield* said("list"), [
-        "microsoft\tbrowser,device,paste\thttps://login.microsoftonline.com/common/oauth2/v2.0/token",
-      ])
-      const all = yield* said("list", "--all")
-      assert.match(all[0] ?? "", /^microsoft\t/)
-      assert.strictEqual(all.filter((row) => row.startsWith("microsoft\t")).length, 1)
-      const cellsOf = (name: string) => all.find((row) => row.startsWith(`${name}\t`))?.split("\t")
-      assert.strictEqual(cellsOf("google")?.at(-1), "built in, needs --client-id --scope")
-      assert.strictEqual(cellsOf("gemini")?.at(-1), "built in")
-      assert.strictEqual(cellsOf("oidc")?.length, 4)
+      const [list = ""] = yield* said("list")
+      assert.deepStrictEqual(
+        list.split("\n").map((line) => line.split(/ {2,}/)),
+        [
+          ["PROVIDER", "FLOWS", "ADDRESS"],
+          ["microsoft", "browser,device,paste", "https://login.microsoftonline.com/common/oauth2/v2.0/token"],
+        ],
+      )
+      const [json = ""] = yield* said("list", "--all", "--json")
+      const { providers }: { readonly providers: ReadonlyArray<{ readonly name: string }> } = JSON.parse(json)
+      const called = (name: string) => providers.filter((one) => one.name === name)
+      assert.containSubset(called("microsoft"), [{ source: "configured", needs: [] }])
+      assert.lengthOf(called("microsoft"), 1)
+      assert.containSubset(called("google"), [{ source: "built in", needs: ["--client-id", "--scope"] }])
+      assert.containSubset(called("gemini"), [{ source: "built in", needs: [] }])
+      assert.containSubset(called("oidc"), [{ flows: ["device", "browser"], address: "" }])
+      const [all = ""] = yield* said("list", "--all")
+      assert.match(all, /^google .*built in +--client-id --scope +https:/m)
       assert.match((yield* TestConsole.errorLines).join("\n"), /Built in: .*google.*--all/)
     }).pipe(Effect.provide(layer)),
   )
@@ -180,19 +189,22 @@ describe("tokenkeep provider", () => {
       const providers = yield* Providers
       const issuer = "https://id.example/\u001b]0;x\u0007\u009b2J\u202e"
       yield* providers.set("x", { issuer, clientId: "\u009b2J", scopes: [], flows: ["device_code"] })
-      for (const line of [...(yield* said("list")), ...(yield* said("show", "x"))]) {
-        assert.match(line, /^[\t\n\x20-\x7e]*$/)
+      for (const line of [
+        ...(yield* said("list")),
+        ...(yield* said("list", "--json")),
+        ...(yield* said("show", "x")),
+      ]) {
+        assert.match(line, /^[\n\x20-\x7e]*$/)
       }
     }).pipe(Effect.provide(layer)),
   )
 
   it.effect("says of a plugin that it is one, and what it needs", () =>
     Effect.gen(function* () {
-      const all = yield* said("list", "--all")
-      const cellsOf = (name: string) => all.find((row) => row.startsWith(`${name}\t`))?.split("\t")
-      assert.strictEqual(cellsOf("acme")?.length, 3)
-      assert.strictEqual(cellsOf("needy")?.at(-1), "from a plugin, needs --client-id")
-      assert.strictEqual(cellsOf("google")?.at(-1), "built in, needs --client-id --scope")
+      const [all = ""] = yield* said("list", "--all")
+      assert.match(all, /^acme +device +- +- +https:/m)
+      assert.match(all, /^needy +device +from a plugin +--client-id +https:/m)
+      assert.match(all, /^google +device,browser +built in +--client-id --scope +https:/m)
       yield* run(["list"])
       assert.match((yield* TestConsole.errorLines).join("\n"), /Built in: .*google.* From plugins: needy\. See/)
     }).pipe(Effect.provide(layer), withPlugins),

@@ -27,14 +27,21 @@ const plain = (lines: ReadonlyArray<string>) => lines.map((line) => line.replace
 
 describe("a table", () => {
   it("counts wide characters twice, and combining ones not at all", () => {
-    assert.strictEqual(
-      Table.format([
-        ["日本", "x"],
-        ["é́́", "y"],
-        ["four", "z"],
-      ]),
-      "日本  x\né́́     y\nfour  z",
-    )
+    const columns: ReadonlyArray<Table.Column<readonly [string, string]>> = [
+      { title: "A", cell: ([text]) => text },
+      { title: "B", cell: ([, text]) => text },
+    ]
+    const rows = [
+      ["日本", "x"],
+      ["é́́", "y"],
+      ["four", "z"],
+    ] as const
+    assert.deepStrictEqual(Table.fit(columns, rows, { width: 80, ellipsis: "…", paintTitle: (text) => text }), [
+      "A     B",
+      "日本  x",
+      "é́́     y",
+      "four  z",
+    ])
   })
 
   it("gets narrower by what matters least: first it is cut, then it goes", () => {

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { HashMap, Option, Schema } from "effect"
 import * as fc from "fast-check"
 import * as Account from "../../src/domain/AccountKey.ts"
+import { anyText } from "../support/AnyText.ts"
 
 const read = Schema.decodeUnknownOption(Account.AccountKeyFromString)
 const write = Schema.encodeSync(Account.AccountKeyFromString)
@@ -10,7 +11,7 @@ const isName = Schema.is(Account.BucketName)
 
 const name = fc
   .oneof(
-    fc.string({ unit: "binary", minLength: 1, maxLength: 200 }),
+    anyText({ minLength: 1, maxLength: 200 }),
     fc
       .array(fc.constantFrom("https://", "http://", "#", "x", "/", ":", "%", "default"), { minLength: 1 })
       .map((parts) => parts.join("")),

@@ -264,7 +264,7 @@ describe("the command line", () => {
       assert.include((yield* add("a:b")).stderr, "tokenkeep login a%3Ab")
       assert.match(
         (yield* Program.run(["provider", "list"], environment)).stdout,
-        /^plain\t.*\nmy own\t.*\na%3Ab\t.*\n$/,
+        /^PROVIDER .*\nplain .*\nmy own .*\na%3Ab .*\n$/,
       )
       assert.strictEqual((yield* Program.run(["provider", "remove", "plain"], environment)).code, 0)
       const again = yield* Program.run(["provider", "remove", "plain"], environment)

@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as AuthorizationServer from "../support/AuthorizationServer.ts"
 import { visit } from "../support/Person.ts"
 import * as Program from "../support/Program.ts"
+import * as Programs from "../support/Programs.ts"
 import * as TemporaryHome from "../support/TemporaryHome.ts"
 
-const acme = fileURLToPath(new URL("acme.ts", import.meta.url))
+const acme = Programs.pathOf("acme")
 
 describe("a command line in which auth is mounted", () => {
   it.live("logs in under its own name, at its own provider, into its own folder", () =>
@@ -19,7 +19,7 @@ describe("a command line in which auth is mounted", () => {
       const id = { issuer: server.issuer, clientId: server.clientId, scopes, flows: ["device_code"] }
       mkdirSync(`${home}/.acme`, { mode: 0o700 })
       writeFileSync(`${home}/.acme/config.json`, JSON.stringify({ version: 1, providers: { id } }), { mode: 0o600 })
-      const environment = { HOME: home, NODE_OPTIONS: "--conditions=tokenkeep-source" }
+      const environment = { HOME: home }
       const run = (...args: ReadonlyArray<string>) => Program.run(args, environment, "", [], acme)
 
       const nobody = yield* run("auth", "token", "id")

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import * as Git from "../../src/helpers/Git.ts"
 import type { Handout } from "../../src/helpers/Handout.ts"
+import { anyText } from "../support/AnyText.ts"
 
 const handout: Handout = { accessToken: "gho_EXAMPLE", expiresAt: 1_900_000_000.9, tokenType: "bearer", scopes: [] }
 const binding = { host: "github.com", account: "github", username: "oauth2" }
@@ -58,7 +59,7 @@ describe("an answer to git", () => {
 
   it("has the lines that it should have and no others, whatever the token is", () => {
     fc.assert(
-      fc.property(fc.string({ unit: "binary" }), fc.boolean(), (accessToken, isModern) => {
+      fc.property(anyText(), fc.boolean(), (accessToken, isModern) => {
         const answer = Git.answer(asked(isModern ? modern : plain), binding, { ...handout, accessToken })
         if (answer._tag === "Refused") return assert.notInclude(answer.why, accessToken === "" ? "\0" : accessToken)
         const values = new Map(
@@ -116,11 +117,11 @@ describe("what git says", () => {
 
   it("is understood or not, and is a host of ours only as a whole", () => {
     fc.assert(
-      fc.property(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), (host, more) => {
+      fc.property(anyText(), anyText(), (host, more) => {
         const parsed = Git.parse(`protocol=https\nhost=github.com${host}\n${more}`)
         if (parsed._tag === "Request" && parsed.host === "github.com") assert.match(host, /^(:0*443)?(\n|$)/)
       }),
     )
-    fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => void Git.parse(text)))
+    fc.assert(fc.property(anyText(), (text) => void Git.parse(text)))
   })
 })

@@ -186,7 +186,7 @@ describe("what a server says of its logins", () => {
         const calls: Array<string> = []
         const failure = yield* Effect.flip(discover({ ...good, ...world }, calls))
         assert.include(failure.message, said)
-        assert.include(failure.message, "tokenkeep provider add")
+        assert.include(failure.message, failure.remedy === "wait" ? "or try again later" : "tokenkeep provider add")
         assert.notMatch(failure.message, /\p{Cc}/u)
         // Whatever is reached beyond the host that was typed is reached in public.
         for (const call of calls) {
@@ -210,6 +210,7 @@ describe("what a server says of its logins", () => {
       const { message } = new ProtectedResource.DiscoveryFailed({
         resource: "https://me:hunter2@mcp.example/mcp",
         what: "it is odd",
+        remedy: "change",
       })
       assert.include(message, "must not hold a user name or password")
       assert.notInclude(message, "hunter2")

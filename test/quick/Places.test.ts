@@ -1,12 +1,13 @@
 /**
  * The places that are known quickly are those of the whole program, on every system.
  */
+import { readFileSync } from "node:fs"
 import { posix, win32 } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
 import { UserDirectories } from "effect/persistence"
 import { BrokerConfig } from "../../src/broker/BrokerConfig.ts"
-import { placesIn } from "../../src/quick/Places.ts"
+import { isPlain, placesIn } from "../../src/quick/Places.ts"
 
 const environments = {
   linux: [{ HOME: "/home/ada" }, { HOME: "/home/ada", XDG_CONFIG_HOME: "/c", XDG_STATE_HOME: "/s" }],
@@ -32,6 +33,18 @@ describe("the places that are known quickly", () => {
       }),
     )
   }
+
+  it("are not known where a variable may say more", () => {
+    const source = readFileSync(new URL("../../src/broker/BrokerConfigEnv.ts", import.meta.url), "utf8")
+    const names = [...source.matchAll(/Config\.\w+\((?:Seconds, )?"(\w+)"\)/g)].map(([, name = ""]) => name)
+    // Where the socket is does not matter here, and of a home the places are those below.
+    const others = names.filter((name) => name !== "TOKENKEEP_HOME" && name !== "XDG_RUNTIME_DIR")
+    assert.isAbove(others.length, 0)
+    assert.deepStrictEqual(
+      others.filter((name) => isPlain({ [name]: "60" })),
+      [],
+    )
+  })
 
   it("are those of a home that is named", () => {
     const { accountsDirectory, configFile, eventsDirectory } = BrokerConfig.defaults("/keep")

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as fc from "fast-check"
 import * as Frame from "../../src/server/Frame.ts"
+import { anyText } from "../support/AnyText.ts"
 
 const encode = (value: Frame.JsonObject) => Result.getOrThrow(Frame.encode(value))
 
@@ -31,7 +32,7 @@ const cutAt = (bytes: Uint8Array, points: ReadonlyArray<number>) => {
 }
 
 const jsonObject = fc
-  .dictionary(fc.string({ unit: "binary" }), fc.jsonValue())
+  .dictionary(anyText(), fc.jsonValue())
   .map((value): Frame.JsonObject => JSON.parse(JSON.stringify(value)))
 
 /** An object whose JSON is so many bytes long. */

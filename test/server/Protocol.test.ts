@@ -6,6 +6,7 @@ import type { InitiatedLogin } from "../../src/broker/Broker.ts"
 import * as Errors from "../../src/domain/Errors.ts"
 import { type PublicToken, reservedFields, toPublic } from "../../src/domain/Token.ts"
 import * as Protocol from "../../src/server/Protocol.ts"
+import { anyText } from "../support/AnyText.ts"
 
 const never = 253_402_300_799
 const standardFields = new Set(["access_token", "expiry", "token_type", "scope"])
@@ -13,7 +14,7 @@ const standardFields = new Set(["access_token", "expiry", "token_type", "scope"]
 const throughJson = (value: unknown): Schema.Json => JSON.parse(JSON.stringify(value))
 
 const secret = fc.string({ minLength: 1 }).map((text) => Redacted.make(text))
-const extraName = fc.oneof(fc.constantFrom("account_id", "toString", "Scope"), fc.string({ unit: "binary" }))
+const extraName = fc.oneof(fc.constantFrom("account_id", "toString", "Scope"), anyText())
 const json = fc.jsonValue().map(throughJson)
 const expiresAt = fc.integer({ min: 0, max: never * 1000 - 1 }).map((millis) => DateTime.makeUnsafe(millis))
 

@@ -3,24 +3,11 @@
  * keys.
  */
 import { NodeServices } from "@effect/platform-node"
-import {
-  type Cause,
-  ConfigProvider,
-  Console,
-  Effect,
-  FileSystem,
-  Layer,
-  Option,
-  Queue,
-  Sink,
-  Stdio,
-  Stream,
-  Terminal,
-} from "effect"
+import { ConfigProvider, Console, Effect, FileSystem, Layer, Sink, Stdio, Stream, Terminal } from "effect"
 import { Command } from "effect/cli"
 import * as GlobalFlags from "../../src/cli/GlobalFlags.ts"
 import { Columns } from "../../src/cli/Screen.ts"
-import { settle } from "./Refreshing.ts"
+import * as Keyboard from "./Keyboard.ts"
 
 export interface Place {
   /** Whether all streams are one terminal; if not, stdin has `stdin`. */
@@ -53,26 +40,7 @@ export const make = ({
     Sink.forEach((chunk: string | Uint8Array) =>
       Effect.sync(() => say(stream, "")(typeof chunk === "string" ? chunk : new TextDecoder().decode(chunk))),
     )
-  let input: Queue.Queue<Terminal.UserInput, Cause.Done> | undefined
-  const terminal = Terminal.make({
-    columns: Effect.succeed(columns),
-    rows: Effect.succeed(rows),
-    size: Effect.die("not asked for"),
-    // Like the real one it stops reading at Escape, Ctrl-C and Ctrl-D.
-    readInput: Effect.acquireRelease(
-      Effect.tap(Queue.make<Terminal.UserInput, Cause.Done>(), (queue) =>
-        Effect.sync(() => {
-          input = queue
-        }),
-      ),
-      () =>
-        Effect.sync(() => {
-          input = undefined
-        }),
-    ),
-    readLine: Effect.die("not asked for"),
-    display: () => Effect.die("nothing but answers goes to stdout"),
-  })
+  const { isRead, press, terminal } = Keyboard.make({ columns, rows })
   const isPerson = Effect.succeed(isTerminal)
   const layer = Layer.mergeAll(
     NodeServices.layer,
@@ -90,20 +58,11 @@ export const make = ({
     Layer.succeed(Console.Console, { ...console, log: say("stdout", "\n"), error: say("stderr", "\n") }),
     ConfigProvider.layer(ConfigProvider.fromEnv({ env: environment })),
   )
-  const press = (name: string, ctrl = false, text = name) =>
-    Effect.andThen(
-      Effect.sync(() => {
-        if (input === undefined) return
-        Queue.offerUnsafe(input, { input: Option.some(text), key: { name, ctrl, meta: false, shift: false } })
-        if (name === "escape" || (ctrl && ["c", "d"].includes(name))) Queue.endUnsafe(input)
-      }),
-      settle,
-    )
   return {
     said,
     /** Waits until it has said that on stderr, however it comes to it. */
     until: (text: string) => Effect.repeat(turn, { until: () => said.stderr.includes(text) }),
-    isRead: () => input !== undefined,
+    isRead,
     press,
     /** As a terminal sends what is pasted. */
     paste: (text: string) => Effect.forEach(text, (character) => press(character), { discard: true }),

@@ -3,7 +3,6 @@
  */
 import { accessSync, constants } from "node:fs"
 import { delimiter, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { type Browser, chromium, type Page } from "playwright-core"
 
@@ -24,8 +23,8 @@ export const path = (process.env["PATH"] ?? "")
   .flatMap((folder) => names.map((name) => join(folder, name)))
   .find(isProgram)
 
-/** Pictures are left here, for whoever wants to look at them. */
-export const pictures = fileURLToPath(new URL("../artefacts/", import.meta.url))
+/** A folder for pictures, for whoever wants to look at them: they take longer than everything else. */
+export const pictures = process.env["TOKENKEEP_TEST_PICTURES"]
 
 /** What a page did besides showing itself. */
 export interface Seen {

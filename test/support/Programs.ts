@@ -13,6 +13,9 @@ export const sources = {
   "audit-writer": "test/support/audit-writer.ts",
   "lock-holder": "test/support/lock-holder.ts",
   "refresh-worker": "test/support/refresh-worker.ts",
+  acme: "test/examples/acme.ts",
+  embed: "test/examples/embed.ts",
+  http: "test/examples/http.ts",
 }
 
 /** The whole program in files of its own, which is not bundled: it shares them with plugins. */

@@ -3,12 +3,11 @@
  */
 import { execFileSync, spawnSync } from "node:child_process"
 import { Effect } from "effect"
+import * as Shell from "../../src/helpers/Shell.ts"
 import { compileCache } from "./compileCache.ts"
 import { type Environment, main } from "./Program.ts"
 
 export const isPossible = spawnSync("tmux", ["-V"]).status === 0
-
-const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
 
 /** Runs the program in a window of this size; all is killed when the scope closes. Only what is given is in its environment. */
 export const start = (
@@ -27,7 +26,7 @@ export const start = (
         })
       const all = { TERM: "tmux-256color", ...compileCache, ...environment }
       const assignments = Object.entries(all).map(([name, value]) => `${name}=${value}`)
-      const command = ["env", "-i", ...assignments, process.execPath, main, ...args].map(quote).join(" ")
+      const command = Shell.command(["env", "-i", ...assignments, process.execPath, main, ...args])
       // The window stays for as long as somebody may look at it.
       tmux("new-session", "-d", "-x", `${columns}`, "-y", `${rows}`, `${command}; echo "exit $?"; cat`)
       const shown = () => tmux("capture-pane", "-p")

@@ -15,7 +15,7 @@ const cache = join(Programs.root, "node_modules/.cache/bundles")
 /** What is in a bundle is known by this; whatever has not changed is not bundled again. */
 const fingerprint = () => {
   const hash = createHash("sha256").update(process.version)
-  const sources = ["src", "test/build", "test/support"].flatMap((folder) =>
+  const sources = ["src", "test/build", "test/examples", "test/support"].flatMap((folder) =>
     readdirSync(join(Programs.root, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".ts"))
       .map((name) => join(folder, name)),

@@ -18,7 +18,7 @@ import * as FileName from "../../system/FileName.ts"
 import * as Ownership from "../../system/Ownership.ts"
 import * as PrivateFile from "../../system/PrivateFile.ts"
 import { sha256 } from "../../system/Sha256.ts"
-import { moveAwayCommand, quoted } from "../Shell.ts"
+import { moveAwayCommand, quoted } from "../NextCommand.ts"
 import { atMost, type Finding, orOk, problem, skipped, warning } from "./Finding.ts"
 
 /** Where secrets are, or what says who may have them. */

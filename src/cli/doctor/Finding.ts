@@ -2,7 +2,7 @@
  * What `doctor` finds.
  */
 import { oneLine } from "../../domain/RemoteText.ts"
-import { withoutCommand } from "../Shell.ts"
+import { withoutCommand } from "../NextCommand.ts"
 
 /** A `problem` keeps something from working, or secrets from being safe; a `warning` may. */
 export type Level = "ok" | "warning" | "problem" | "skipped"

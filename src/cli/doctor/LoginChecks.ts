@@ -15,7 +15,7 @@ import { type FoundLogin, Search, sharers } from "../../import/Search.ts"
 import * as FileName from "../../system/FileName.ts"
 import { fingerprintOf } from "../../system/Sha256.ts"
 import { LoginStatus } from "../status/LoginStatus.ts"
-import { quoted } from "../Shell.ts"
+import { quoted } from "../NextCommand.ts"
 import { atMost, type Finding, orOk, problem, warning } from "./Finding.ts"
 import type { MakeLock } from "./MachineChecks.ts"
 

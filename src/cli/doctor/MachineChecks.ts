@@ -7,7 +7,7 @@ import { BrokerConfig } from "../../broker/BrokerConfig.ts"
 import { oneLine } from "../../domain/RemoteText.ts"
 import * as KernelLock from "../../system/KernelLock.ts"
 import * as Ownership from "../../system/Ownership.ts"
-import { quoted } from "../Shell.ts"
+import { quoted } from "../NextCommand.ts"
 import { type Finding, ok, orOk, problem, skipped, warning } from "./Finding.ts"
 import { Surroundings } from "./Surroundings.ts"
 

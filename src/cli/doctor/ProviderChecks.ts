@@ -11,7 +11,7 @@ import type { Guard } from "../../oauth/Guard.ts"
 import { type Answer, type FetchFailure, ProviderFetch } from "../../oauth/ProviderFetch.ts"
 import type { ProviderRecord } from "../../oauth/ProviderRecord.ts"
 import { load } from "../plugins/PluginLoading.ts"
-import { quoted, withoutCommand } from "../Shell.ts"
+import { quoted, withoutCommand } from "../NextCommand.ts"
 import { type Finding, ok, orOk, problem, skipped, warning } from "./Finding.ts"
 import { clockCommand } from "./MachineChecks.ts"
 

@@ -8,7 +8,7 @@ import * as BrokerClient from "../../client/BrokerClient.ts"
 import * as BrokerClientEnv from "../../client/BrokerClientEnv.ts"
 import { oneLine } from "../../domain/RemoteText.ts"
 import * as SocketPath from "../../server/SocketPath.ts"
-import { moveAwayCommand, quoted, withoutCommand } from "../Shell.ts"
+import { moveAwayCommand, quoted, withoutCommand } from "../NextCommand.ts"
 import { type Finding, ok, problem, warning } from "./Finding.ts"
 
 const patience = Duration.seconds(3)

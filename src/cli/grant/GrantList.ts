@@ -18,7 +18,7 @@ const show = Effect.gen(function* () {
   if (yield* Json) return yield* Console.log(ascii({ version: 1, grants: entries.map(toJson) }))
   if (entries.length === 0) return yield* Console.error("Nothing is granted. Grant something with: tokenkeep grant add")
   const now = yield* DateTime.now
-  yield* Console.log(Table.format([titles, ...entries.map((entry) => row(entry, now))]))
+  yield* Table.print(columns(now), entries)
 })
 
 export const list = Command.make("list", { hostSocket: HostGrants.hostSocket }, ({ hostSocket }) =>
@@ -26,7 +26,7 @@ export const list = Command.make("list", { hostSocket: HostGrants.hostSocket }, 
 ).pipe(Command.withDescription("Show what is granted"), Command.withExamples([{ command: "tokenkeep grant list" }]))
 
 /** As it is for programs. There is no capability: nobody knows it any more. */
-export const toJson = ({ address, grant, hasCapability }: GrantEntry) => ({
+const toJson = ({ address, grant, hasCapability }: GrantEntry) => ({
   id: grant.id,
   label: grant.label,
   address,
@@ -43,17 +43,30 @@ export const toJson = ({ address, grant, hasCapability }: GrantEntry) => ({
   createdAt: DateTime.formatIso(grant.createdAt),
 })
 
-const titles = ["ID", "LABEL", "ACCOUNTS", "OPERATIONS", "EXPIRES", "USES", "USERS", "ADDRESS"]
-
-const row = ({ address, grant }: GrantEntry, now: DateTime.Utc): ReadonlyArray<string> => [
-  grant.id,
-  printable(grant.label),
-  orNone([...grant.accounts.map(String), ...grant.keys.map((name) => `key ${name}`)].map(printable)),
-  orNone([...grant.permissions, ...grant.approved.map((wish) => `(${wishInWords(wish)})`)]),
-  grant.expiresAt === undefined ? "never" : `in ${TimeLeft.inWords(DateTime.distance(now, grant.expiresAt))}`,
-  grant.usesLeft === undefined ? "any" : String(grant.usesLeft),
-  grant.uids === "any" ? "any" : grant.uids.join(","),
-  printable(address),
+/** The narrower the terminal, the fewer of the last ones. */
+const columns = (now: DateTime.Utc): ReadonlyArray<Table.Column<GrantEntry>> => [
+  { title: "ID", cell: ({ grant }) => grant.id },
+  { title: "LABEL", cell: ({ grant }) => printable(grant.label), weight: 6, least: 8 },
+  {
+    title: "ACCOUNTS",
+    cell: ({ grant }) =>
+      [...grant.accounts.map(String), ...grant.keys.map((name) => `key ${name}`)].map(printable).join(","),
+    weight: 7,
+    least: 12,
+  },
+  {
+    title: "OPERATIONS",
+    cell: ({ grant }) => [...grant.permissions, ...grant.approved.map((wish) => `(${wishInWords(wish)})`)].join(","),
+    weight: 2,
+    least: 12,
+  },
+  {
+    title: "EXPIRES",
+    cell: ({ grant }) =>
+      grant.expiresAt === undefined ? "never" : `in ${TimeLeft.inWords(DateTime.distance(now, grant.expiresAt))}`,
+    weight: 5,
+  },
+  { title: "USES", cell: ({ grant }) => (grant.usesLeft === undefined ? "any" : String(grant.usesLeft)), weight: 4 },
+  { title: "USERS", cell: ({ grant }) => (grant.uids === "any" ? "any" : grant.uids.join(",")), weight: 3 },
+  { title: "ADDRESS", cell: ({ address }) => printable(address), weight: 1, least: 16 },
 ]
-
-const orNone = (words: ReadonlyArray<string>): string => (words.length === 0 ? "-" : words.join(","))

@@ -103,7 +103,7 @@ const uninstall = Effect.fnUntraced(function* (words: ReadonlyArray<string>, yes
   const next = isOurs ? JsonText.without(text, [field]) : Option.none()
   yield* Change.carryOut(Option.isSome(next) ? [Change.rewrite(path, was, next.value, `no "${field}" any more`)] : [], {
     yes,
-    none: "There is nothing to take back. Nothing was changed.",
+    none: Change.nothingToTakeBack,
     done: "Claude Code no longer asks tokenkeep.",
   })
 })

@@ -232,7 +232,7 @@ const uninstall = Effect.fnUntraced(function* (account: AccountKey, named: Optio
       : [],
     {
       yes,
-      none: "There is nothing to take back. Nothing was changed.",
+      none: Change.nothingToTakeBack,
       done: `The profile ${profile} no longer asks tokenkeep.`,
     },
   )

@@ -31,7 +31,10 @@ export interface Step {
   >
 }
 
-/** Shows the steps, asks, and makes them. */
+/** Said where nothing is to be taken back. */
+export const nothingToTakeBack = "There is nothing to take back. Nothing was changed."
+
+/** Shows the steps, asks, and makes them; `none` is said where there are none, `done` when all are made. */
 export const carryOut = Effect.fnUntraced(function* (
   steps: ReadonlyArray<Step>,
   options: {

@@ -105,7 +105,13 @@ const configPath = Effect.map(Machine, ({ home, variables }) =>
 
 const usualFolder = Effect.map(Machine, ({ home }) => join(home, ".local", "bin"))
 
+const scriptName = "docker-credential-tokenkeep"
+
 const decodeHelpers = Schema.decodeUnknownOption(Schema.Record(Schema.String, Schema.String))
+
+/** Which program docker asks for which registry. */
+const helpersIn = (text: string) =>
+  Option.getOrElse(decodeHelpers(Option.getOrUndefined(JsonText.valueAt(text, ["credHelpers"]))), () => ({}))
 
 const isScript = (text: string) => text.startsWith(`#!/bin/sh\n${mark}\n`)
 
@@ -140,10 +146,7 @@ const install = Effect.fnUntraced(function* (
   const path = yield* configPath
   const was = yield* Change.textAt(path)
   const text = Option.getOrElse(was, () => "{}\n")
-  const helpers = Option.getOrElse(
-    decodeHelpers(Option.getOrUndefined(JsonText.valueAt(text, ["credHelpers"]))),
-    () => ({}),
-  )
+  const helpers = helpersIn(text)
   const others = Object.entries(helpers).filter(([host, helper]) => meant.includes(host) && helper !== helperName)
   if (others.length > 0) {
     return yield* new Change.NotChanged({
@@ -165,7 +168,7 @@ const install = Effect.fnUntraced(function* (
       detail: `${oneLine(path)} is no JSON object, or its "credHelpers" is none. It was left as it is; mend it first.`,
     })
   }
-  const file = paths.resolve(folder, "docker-credential-tokenkeep")
+  const file = paths.resolve(folder, scriptName)
   const there = yield* Change.textAt(file)
   if (Option.exists(there, (text) => !isScript(text))) {
     return yield* new Change.NotChanged({
@@ -210,10 +213,7 @@ const uninstall = Effect.fnUntraced(function* (
   const path = yield* configPath
   const was = yield* Change.textAt(path)
   const text = Option.getOrElse(was, () => "")
-  const helpers = Option.getOrElse(
-    decodeHelpers(Option.getOrUndefined(JsonText.valueAt(text, ["credHelpers"]))),
-    () => ({}),
-  )
+  const helpers = helpersIn(text)
   const ours = Object.keys(helpers).filter((host) => meant.includes(host) && Reflect.get(helpers, host) === helperName)
   const isLast = Object.entries(helpers).every(([host, helper]) => helper !== helperName || ours.includes(host))
   const next =
@@ -223,7 +223,7 @@ const uninstall = Effect.fnUntraced(function* (
           (text, host) => Option.flatMap(text, (text) => JsonText.without(text, ["credHelpers", host])),
           Option.some(text),
         )
-  const file = paths.resolve(folder, "docker-credential-tokenkeep")
+  const file = paths.resolve(folder, scriptName)
   const there = yield* Change.textAt(file)
   const steps = [
     ...(ours.length > 0 && Option.isSome(next)
@@ -234,7 +234,7 @@ const uninstall = Effect.fnUntraced(function* (
   ]
   yield* Change.carryOut(steps, {
     yes,
-    none: "There is nothing to take back. Nothing was changed.",
+    none: Change.nothingToTakeBack,
     done: "docker no longer asks tokenkeep for that.",
   })
 })

@@ -174,7 +174,7 @@ const uninstall = Effect.fnUntraced(function* (account: AccountKey, { hosts }: T
   )
   yield* Change.carryOut([...ours.flatMap(({ steps }) => steps), ...unbound], {
     yes,
-    none: "There is nothing to take back. Nothing was changed.",
+    none: Change.nothingToTakeBack,
     done: `git no longer asks tokenkeep for ${ours.map(({ host }) => printable(host)).join(", ")}.`,
   })
 })

@@ -168,7 +168,7 @@ const uninstall = Effect.fnUntraced(function* (
   const meant = hosts.length === 0 ? [] : yield* Change.meant(account, hosts)
   yield* Change.carryOut([...steps, ...(yield* Change.unbind(account, meant))], {
     yes,
-    none: "There is nothing to take back. Nothing was changed.",
+    none: Change.nothingToTakeBack,
     done: `kubectl no longer asks tokenkeep for ${printable(user)}.`,
   })
 })

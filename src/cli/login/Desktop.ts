@@ -1,24 +1,19 @@
 /**
  * Whether a browser that a person sees runs on this machine.
  */
-import { Config, Context, Effect, FileSystem, Option } from "effect"
+import { Context, Effect, FileSystem } from "effect"
+import * as EnvironmentVariable from "../EnvironmentVariable.ts"
 
 /** What Node calls the operating system. */
 export class Platform extends Context.Reference<string>("tokenkeep/cli/login/Desktop/Platform", {
   defaultValue: () => process.platform,
 }) {}
 
-const variable = (name: string) =>
-  Config.option(Config.NonEmptyString(name)).pipe(
-    Effect.orElseSucceed(() => Option.none<string>()),
-    Effect.map(Option.getOrUndefined),
-  )
-
 const isSet = (...names: ReadonlyArray<string>) =>
-  Effect.map(Effect.forEach(names, variable), (values) => values.some((value) => value !== undefined))
+  Effect.map(Effect.forEach(names, EnvironmentVariable.textOf), (values) => values.some((value) => value !== undefined))
 
 /** The convention of `BROWSER`: programs to try in turn, each with its arguments. Undefined, if it says nothing. */
-export const preferred = variable("BROWSER")
+export const preferred = EnvironmentVariable.textOf("BROWSER")
 
 /** What Docker and Podman put into every container; others say it in the environment. */
 const isContainer = Effect.gen(function* () {

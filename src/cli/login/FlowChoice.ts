@@ -14,13 +14,13 @@ import * as Screen from "../Screen.ts"
 import { UsageError } from "../UsageError.ts"
 
 /** What to ask the host for, in turn; nothing is its own choice. */
-export const wishes = (isDesktop: boolean): ReadonlyArray<Option.Option<FlowType>> => [
+const wishes = (isDesktop: boolean): ReadonlyArray<Option.Option<FlowType>> => [
   ...(isDesktop ? [Option.some(flowNames.browser)] : [Option.some(flowNames.device), Option.some(flowNames.paste)]),
   Option.none(),
 ]
 
 /** Where nobody can be asked: what somebody elsewhere can finish, or a program that opens the address itself. */
-export const unattendedWishes = (isDesktop: boolean): ReadonlyArray<Option.Option<FlowType>> => [
+const unattendedWishes = (isDesktop: boolean): ReadonlyArray<Option.Option<FlowType>> => [
   Option.some(flowNames.device),
   ...(isDesktop ? [Option.some(flowNames.browser)] : []),
 ]

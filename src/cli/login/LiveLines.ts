@@ -2,21 +2,7 @@
  * A few lines at the end of what was said on stderr that are drawn again and again.
  */
 import { Effect, Stdio, Stream } from "effect"
-import stringWidth from "string-width"
-
-const withoutStyles = (line: string): string =>
-  line
-    .split("\u001b[")
-    .map((piece, i) => (i === 0 ? piece : piece.replace(/^[\d;]*m/, "")))
-    .join("")
-
-/** As much of a line as fits, without its styles if it does not: one that the terminal wraps could not be drawn over. */
-export const fit = (line: string, columns: number): string => {
-  if (stringWidth(line) < columns) return line
-  const graphemes = [...new Intl.Segmenter().segment(withoutStyles(line))].map(({ segment }) => segment)
-  while (graphemes.length > 0 && stringWidth(graphemes.join("")) >= columns) graphemes.pop()
-  return graphemes.join("")
-}
+import { cutStyled } from "../Lines.ts"
 
 export interface LiveLines {
   /** Draws the lines in the place of those before. */
@@ -37,7 +23,9 @@ export const make = Effect.fnUntraced(function* (columns: () => number) {
   const lines: LiveLines = {
     draw: (lines) =>
       Effect.suspend(() => {
-        const text = `${toTop()}\u001b[J${lines.map((line) => fit(line, columns())).join("\n")}`
+        // One that the terminal wraps could not be drawn over.
+        const fitting = lines.map((line) => cutStyled(line, columns() - 1))
+        const text = `${toTop()}\u001b[J${fitting.join("\n")}`
         height = lines.length
         return write(text)
       }),

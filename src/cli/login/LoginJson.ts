@@ -1,15 +1,11 @@
 /**
  * What a program is told while a login goes on, one JSON object per line on stdout, so that it can show the code itself.
  */
-import { Console, DateTime, Duration, Option } from "effect"
+import { Console, Duration, Option } from "effect"
 import { ascii } from "../../domain/AsciiJson.ts"
 import type { PublicToken } from "../../domain/Token.ts"
+import { instant } from "../Instant.ts"
 import type { ShownLogin } from "./ShownLogin.ts"
-
-const instant = (at: DateTime.Utc) => ({
-  expiresAt: DateTime.formatIso(at),
-  expiresAtEpochSeconds: Math.floor(DateTime.toEpochMillis(at) / 1000),
-})
 
 const tell = (type: string, event: { readonly [field: string]: unknown }) =>
   Console.log(ascii({ version: 1, type, ...event }))
@@ -27,7 +23,7 @@ export const begun = (login: ShownLogin) =>
       onNone: () => ({}),
       onSome: ({ address, code }) => ({ user_code: code, ...optional("verification_uri", address) }),
     }),
-    ...instant(login.expiresAt),
+    ...instant("expiresAt", Option.some(login.expiresAt)),
     ...optional("notice", login.notice),
   })
 
@@ -43,7 +39,7 @@ export const pasteRefused = (login: ShownLogin, message: string) =>
 export const loggedIn = (login: ShownLogin, token: PublicToken) =>
   tell("logged_in", {
     account: login.account,
-    ...(token.expiresAt !== undefined && instant(token.expiresAt)),
+    ...instant("expiresAt", Option.fromUndefinedOr(token.expiresAt)),
   })
 
 /** The person stopped it: the one line of an error. */

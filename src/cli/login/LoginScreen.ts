@@ -3,9 +3,9 @@
  * where there is room, and everything also as text. An address stays in one piece, so that it can be copied.
  */
 import { Option } from "effect"
-import stringWidth from "string-width"
 import type { LoginWords } from "./LoginWords.ts"
 import type { QrCode } from "./QrCode.ts"
+import { widthOf, wrapped } from "../Lines.ts"
 import type { Look } from "../Screen.ts"
 import type { ShownLogin } from "./ShownLogin.ts"
 
@@ -21,22 +21,10 @@ const widest = 76
 /** Rows for what was typed before, and what waits after. */
 const otherRows = 5
 
-/** Text in lines of at most so many columns. What is longer than a line stays in one piece. */
-export const wrap = (text: string, columns: number): ReadonlyArray<string> => {
-  const lines: Array<string> = []
-  for (const word of text.split(/\s+/)) {
-    const last = lines.pop()
-    const longer = last === undefined ? word : `${last} ${word}`
-    if (last === undefined || stringWidth(longer) <= columns) lines.push(longer)
-    else lines.push(last, word)
-  }
-  return lines
-}
-
 const box = (text: string, look: Look): ReadonlyArray<string> => {
   const [topLeft, topRight, bottomLeft, bottomRight, across, down] = look.isUnicode ? "╭╮╰╯─│" : "++++-|"
   const inner = `   ${text}   `
-  const line = (across ?? "").repeat(stringWidth(inner))
+  const line = (across ?? "").repeat(widthOf(inner))
   const edge = look.paint("dim", down ?? "")
   return [
     look.paint("dim", `${topLeft}${line}${topRight}`),
@@ -47,12 +35,12 @@ const box = (text: string, look: Look): ReadonlyArray<string> => {
 
 /** Names before what they name, in a column of their own. */
 const labelled = (rows: ReadonlyArray<readonly [label: string, lines: ReadonlyArray<string>, middle: number]>) => {
-  const width = Math.max(...rows.map(([label]) => stringWidth(label))) + 3
+  const width = widestOf(rows.map(([label]) => label)) + 3
   return rows.flatMap(([label, lines, middle], row) => [
     ...(row === 0 ? [] : [""]),
     ...lines.map((line, i) =>
       i === middle
-        ? `${margin}${label}${" ".repeat(width - stringWidth(label))}${line}`
+        ? `${margin}${label}${" ".repeat(width - widthOf(label))}${line}`
         : `${margin}${" ".repeat(width)}${line}`,
     ),
   ])
@@ -66,23 +54,23 @@ interface Layout {
   readonly qr: Option.Option<QrCode>
 }
 
-const widthOf = (lines: ReadonlyArray<string>) => Math.max(0, ...lines.map((line) => stringWidth(line)))
+const widestOf = (lines: ReadonlyArray<string>) => Math.max(0, ...lines.map((line) => widthOf(line)))
 
 const indented = (text: string, columns: number) =>
-  wrap(text, Math.max(narrowest, Math.min(columns - 1, widest)) - margin.length).map((line) => `${margin}${line}`)
+  wrapped(text, Math.max(narrowest, Math.min(columns - 1, widest)) - margin.length).map((line) => `${margin}${line}`)
 
 /** Text that may be of any length. */
 export const paragraph = (text: string, look: Look): ReadonlyArray<string> => indented(text, look.columns())
 
 /** The QR code beside the text, if both fit. */
 const beside = (left: ReadonlyArray<string>, qr: QrCode, columns: number) => {
-  const start = widthOf(left) + gap
+  const start = widestOf(left) + gap
   if (start + qr.columns >= columns) return undefined
   const offset = 1
   return Array.from({ length: Math.max(left.length, qr.lines.length + offset) }, (_, row) => {
     const text = left[row] ?? ""
     const code = qr.lines[row - offset]
-    return code === undefined ? text : `${text}${" ".repeat(start - stringWidth(text))}${code}`
+    return code === undefined ? text : `${text}${" ".repeat(start - widthOf(text))}${code}`
   })
 }
 
@@ -95,7 +83,7 @@ export const forCode = (
 ): ReadonlyArray<string> => {
   const columns = look.columns()
   const boxed = box(code, look)
-  const hasBox = widthOf(boxed) + 12 < columns
+  const hasBox = widestOf(boxed) + 12 < columns
   const fixed = [
     "",
     `${margin}${look.paint("bold", words.title(account))}`,
@@ -108,7 +96,7 @@ export const forCode = (
   ]
   if (Option.isSome(qr)) {
     const room = columns - gap - qr.value.columns - 1
-    const text = Math.max(narrowest, widthOf(fixed))
+    const text = Math.max(narrowest, widestOf(fixed))
     const left = [
       ...fixed,
       ...indented(words.onlyYourOwn, text),
@@ -126,7 +114,7 @@ export const forCode = (
 const below = (text: ReadonlyArray<string>, { look, qr, rows, words }: Layout): ReadonlyArray<string> => {
   if (Option.isNone(qr)) return []
   const columns = look.columns()
-  const taken = text.reduce((sum, line) => sum + Math.max(1, Math.ceil(stringWidth(line) / columns)), 0)
+  const taken = text.reduce((sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / columns)), 0)
   const lines = [
     ...qr.value.lines.map((line) => `${margin}${line}`),
     "",
@@ -165,7 +153,7 @@ export const waiting = ({ flow }: ShownLogin, time: string, look: Look, words: L
   const parts = [words.waiting[flow], look.paint("bold", words.left(time)), words.cancels]
   const columns = look.columns()
   // The last is the first that can be spared.
-  while (parts.length > 1 && margin.length + stringWidth(parts.join(dot)) >= columns) parts.pop()
+  while (parts.length > 1 && margin.length + widthOf(parts.join(dot)) >= columns) parts.pop()
   return `${margin}${parts.join(dot)}`
 }
 

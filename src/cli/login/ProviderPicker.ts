@@ -1,13 +1,14 @@
 /**
  * Where to log in, for a person who has not said it: at the only provider there is, or at the one that they pick.
  */
-import { Console, Effect, Stdio, Stream, Terminal } from "effect"
+import { Effect } from "effect"
 import { Prompt } from "effect/cli"
 import { Broker } from "../../broker/Broker.ts"
 import * as Account from "../../domain/AccountKey.ts"
 import { printable } from "../../domain/RemoteText.ts"
 import { Json } from "../GlobalFlags.ts"
 import { Words } from "./LoginWords.ts"
+import * as Prompts from "../Prompts.ts"
 import * as Screen from "../Screen.ts"
 import { UsageError } from "../UsageError.ts"
 
@@ -25,18 +26,12 @@ export const pick = Effect.gen(function* () {
   if (only === undefined) return yield* new UsageError({ detail: words.noProvider })
   if (others.length === 0) return Account.make(only)
   if (!(yield* canPick)) return yield* new UsageError({ detail: words.whichProvider(names.map(printable)) })
-  const stdio = yield* Stdio.Stdio
-  const terminal = yield* Terminal.Terminal
-  const picked = yield* Prompt.Select({
-    message: words.pickProvider,
-    choices: names.map((name) => ({ title: printable(name), value: name })),
-  }).pipe(
-    // The answer to a command is on stdout, and what is said to a person is not.
-    Effect.provideService(Terminal.Terminal, {
-      ...terminal,
-      display: (text) => Stream.run(Stream.make(text), stdio.stderr({ endOnDone: false })),
+  const picked = yield* Prompts.putOrEnd(
+    Prompt.Select({
+      message: words.pickProvider,
+      choices: names.map((name) => ({ title: printable(name), value: name })),
     }),
-    Effect.catchTag("QuitError", () => Effect.andThen(Console.error(`\n${words.nothingPicked}`), Effect.interrupt)),
+    words.nothingPicked,
   )
   return Account.make(picked)
 })

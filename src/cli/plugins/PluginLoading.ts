@@ -80,9 +80,9 @@ const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."))
 
 const ours = new Map(
   [
-    ["tokenkeep", "../index"],
-    ["tokenkeep/cli", "./index"],
-    ["tokenkeep/testing", "../testing/index"],
+    ["tokenkeep", "../../index"],
+    ["tokenkeep/cli", "../index"],
+    ["tokenkeep/testing", "../../testing/index"],
   ].map(([name = "", path = ""]) => [name, new URL(path + extension, import.meta.url).href]),
 )
 

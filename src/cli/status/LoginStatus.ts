@@ -16,7 +16,7 @@ import { renewAt } from "../../domain/RenewalPlan.ts"
 import { printable } from "../../domain/RemoteText.ts"
 import { snapshot, toPublic, type TokenSnapshot } from "../../domain/Token.ts"
 import type { Snapshot } from "../../oauth/Provider.ts"
-import { moveAwayCommand } from "../Shell.ts"
+import { moveAwayCommand } from "../NextCommand.ts"
 
 /** How refreshing a login goes; only its host knows. */
 export interface RefreshFacts {

@@ -6,8 +6,9 @@ import { DateTime, Option } from "effect"
 import { printable } from "../../domain/RemoteText.ts"
 import type { AccountState } from "./LoginStatus.ts"
 import type { Look, Style } from "../Screen.ts"
-import { withoutCommand } from "../Shell.ts"
+import { withoutCommand } from "../NextCommand.ts"
 import { type Login, needAttention, type Survey } from "./Survey.ts"
+import * as Lines from "../Lines.ts"
 import * as Table from "../Table.ts"
 import { inWords } from "../TimeLeft.ts"
 
@@ -54,7 +55,7 @@ export const table = ({ at, logins }: Survey, look: Look, columns: number): Read
       { ...column("DETAILS", 1, details), least: leastText },
     ],
     logins,
-    { width: columns, ellipsis: ellipsisOf(look), paintTitle: (text) => look.paint("dim", text) },
+    { width: columns, ellipsis: Table.ellipsisOf(look), paintTitle: (text) => look.paint("dim", text) },
   )
 }
 
@@ -65,7 +66,7 @@ export const notes = (survey: Survey, look: Look, columns: number): ReadonlyArra
   const arrow = look.isUnicode ? "→" : "->"
   const note = (login: Login): ReadonlyArray<string> => [
     `  ${look.paint("bold", nameOf(login))}`,
-    ...Table.wrapped(
+    ...Lines.wrapped(
       withoutCommand(
         Option.getOrElse(login.problem, () => ""),
         Option.getOrUndefined(login.next),
@@ -86,8 +87,6 @@ const countOf = (some: number, all: number): string => {
   if (all === 1) return "This login needs you:"
   return some === 1 ? `1 of ${all} logins needs you:` : `${some} of ${all} logins need you:`
 }
-
-export const ellipsisOf = ({ isUnicode }: Look): string => (isUnicode ? "…" : "..")
 
 const nameOf = ({ account }: Login): string => printable(account.toString())
 
@@ -153,5 +152,5 @@ const details = ({ details }: Login): string => {
   const text = Object.entries(details)
     .map(([name, value]) => `${name}=${value}`)
     .join(" ")
-  return Table.cut(text, detailsWidth, "…")
+  return Lines.cut(text, detailsWidth, "…")
 }

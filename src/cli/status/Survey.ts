@@ -6,6 +6,7 @@ import { isOver, sees } from "../../domain/Grant.ts"
 import type { GrantEntry } from "../../server/Grants.ts"
 import { GrantHolders } from "./GrantHolders.ts"
 import { type AccountState, LoginStatus } from "./LoginStatus.ts"
+import { instant } from "../Instant.ts"
 import { inProgram, ProgramName } from "../ProgramName.ts"
 
 export interface Login extends AccountState {
@@ -86,13 +87,3 @@ const grantToJson = ({ grant }: GrantEntry) => ({
   ...instant("expiresAt", Option.fromUndefinedOr(grant.expiresAt)),
   ...(grant.usesLeft !== undefined && { usesLeft: grant.usesLeft }),
 })
-
-/** For people and for programs: RFC 3339, and the same in seconds. */
-export const instant = (name: string, at: Option.Option<DateTime.Utc>): { readonly [name: string]: string | number } =>
-  Option.match(at, {
-    onNone: () => ({}),
-    onSome: (instant) => ({
-      [name]: DateTime.formatIso(instant),
-      [`${name}EpochSeconds`]: Math.floor(DateTime.toEpochMillis(instant) / 1000),
-    }),
-  })

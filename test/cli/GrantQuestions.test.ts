@@ -1,58 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Queue, Stdio, Terminal } from "effect"
-import type { Cause } from "effect"
+import { Effect, Fiber, Layer, Stdio, Terminal } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { TestClock, TestConsole } from "effect/testing"
-import * as AskPerson from "../../src/cli/AskPerson.ts"
+import * as GrantQuestions from "../../src/cli/GrantQuestions.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { Questions } from "../../src/server/Questions.ts"
+import * as Keyboard from "../support/Keyboard.ts"
 import * as Logs from "../support/Logs.ts"
 import { settle } from "../support/Refreshing.ts"
 
-/** A terminal whose keys a test presses; like the real one it stops reading at Escape and Ctrl-C. */
-const makeTerminal = () => {
-  let input: Queue.Queue<Terminal.UserInput, Cause.Done> | undefined
-  const terminal = Terminal.make({
-    columns: Effect.succeed(80),
-    rows: Effect.succeed(24),
-    size: Effect.die("not asked for"),
-    readInput: Effect.acquireRelease(
-      Effect.tap(Queue.make<Terminal.UserInput, Cause.Done>(), (queue) =>
-        Effect.sync(() => {
-          input = queue
-        }),
-      ),
-      () =>
-        Effect.sync(() => {
-          input = undefined
-        }),
-    ),
-    readLine: Effect.die("not asked for"),
-    display: () => Effect.die("nothing but answers goes to stdout"),
-  })
-  return {
-    terminal,
-    isRead: () => input !== undefined,
-    press: (name: string, ctrl = false) =>
-      Effect.andThen(
-        Effect.sync(() => {
-          if (input === undefined) return
-          Queue.offerUnsafe(input, {
-            input: Option.some(name),
-            key: { name, ctrl, meta: false, shift: false },
-          })
-          if (name === "escape" || ctrl) Queue.endUnsafe(input)
-        }),
-        settle,
-      ),
-  }
-}
-
 const setUp = Effect.fnUntraced(function* (isTerminal: boolean) {
   const questions = yield* Questions
-  const keyboard = makeTerminal()
+  const keyboard = Keyboard.make()
   const logs = Logs.make()
-  const running = yield* AskPerson.run.pipe(
+  const running = yield* GrantQuestions.run.pipe(
     Effect.provideService(Terminal.Terminal, keyboard.terminal),
     Effect.provide([
       Stdio.layerTest({

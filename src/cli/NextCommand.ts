@@ -1,11 +1,11 @@
 /**
- * Commands that a person is told to type, with names in them that a shell would take for something else.
+ * The command that a person is told to type next, with names in it that a shell would take for something else.
  */
 import { oneLine } from "../domain/RemoteText.ts"
+import * as Shell from "../helpers/Shell.ts"
 
 /** The word as a shell takes it for itself. What cannot be shown as it is cannot be typed either. */
-export const quoted = (word: string): string =>
-  /^[\w.@:%+/,=-]+$/.test(word) ? word : `'${oneLine(word).replaceAll("'", "'\\''")}'`
+export const quoted = (word: string): string => Shell.quoted(oneLine(word))
 
 /** A text without the command that it ends with, where that is said elsewhere. */
 export const withoutCommand = (text: string, command: string | undefined): string => {

@@ -1,0 +1,22 @@
+/**
+ * The words that stand in an account's file and in a provider's record. Nothing here loads Effect, because a program that
+ * lives for some milliseconds reads both.
+ */
+
+/** How a refresh can end. */
+export const refreshOutcomes = [
+  "refreshed",
+  "reauth_required",
+  "not_entitled",
+  "rate_limited",
+  "transient",
+  "lost",
+  "endpoint_moved",
+  "misconfigured",
+] as const
+
+/** Whether the provider was seen to replace refresh tokens when they are used. */
+export const rotations = ["observed", "none", "unknown"] as const
+
+/** The ways to log in. */
+export const flowTypes = ["pkce_redirect", "device_code", "browser_redirect"] as const
