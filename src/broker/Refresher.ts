@@ -110,6 +110,7 @@ export class Refresher extends Context.Service<
               account,
               detail: `The last refresh ${AccountRecord.outcomeInWords[verdict.outcome]}. The login is kept; it is tried again no sooner than in ${Math.ceil(Duration.toSeconds(verdict.wait))} s.`,
               remedy: verdict.outcome === "transient" || verdict.outcome === "lost" ? "wait" : "change",
+              retryAfter: verdict.wait,
             })
           case "Refused":
             return yield* ReauthRequired.make({ account })

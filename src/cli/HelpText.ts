@@ -21,7 +21,7 @@ const wrap = (text: string, width: number): ReadonlyArray<string> =>
 /** So wide is the name of a row in a description. */
 const rowName = 15
 
-type Row = readonly [name: string, text: string]
+export type Row = readonly [name: string, text: string]
 
 /** Names, and beside them what they mean. */
 const table = (rows: ReadonlyArray<Row>, width: number): ReadonlyArray<string> => {
@@ -76,7 +76,13 @@ const argumentRow = ({ description, name }: HelpDoc.ArgDoc): Row => [
 const usageOf = (usage: string) =>
   usage.replace("<subcommand>", "COMMAND").replace(/<([a-z-]+)(?:\.\.\.)?>/g, (name) => name.slice(1, -1).toUpperCase())
 
-export const format = (doc: HelpDoc.HelpDoc, look: Look): string => {
+/** What is said below the help of the program itself. */
+export interface Section {
+  readonly title: string
+  readonly rows: ReadonlyArray<Row>
+}
+
+export const format = (doc: HelpDoc.HelpDoc, look: Look, below: ReadonlyArray<Section> = []): string => {
   const width = Math.min(look.columns(), widest)
   const section = (title: string, lines: ReadonlyArray<string>) =>
     lines.length === 0 ? [] : [look.paint("bold", title), ...lines, ""]
@@ -100,7 +106,10 @@ export const format = (doc: HelpDoc.HelpDoc, look: Look): string => {
       (doc.examples ?? []).map(({ command }) => `  ${command}`),
     ),
     ...(isRoot
-      ? section("FLAGS OF ALL COMMANDS", table(shared.map(flagRow), width))
+      ? [
+          ...section("FLAGS OF ALL COMMANDS", table(shared.map(flagRow), width)),
+          ...below.flatMap(({ rows, title }) => section(title, table(rows, width))),
+        ]
       : wrap(
           `See ${root} --help for the flags of all commands: ${shared.map(({ name }) => `--${name}`).join(", ")}`,
           width,

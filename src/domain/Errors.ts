@@ -126,6 +126,8 @@ export class RefreshFailed extends Schema.TaggedError<RefreshFailed>()("RefreshF
   account: AccountKey,
   detail: Schema.String,
   remedy,
+  /** How long it is not tried again, if that is known. */
+  retryAfter: Schema.optionalKey(Schema.DurationFromMillis),
 }) {
   override get message(): string {
     return oneLine(this.detail)
