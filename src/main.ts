@@ -4,7 +4,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, Logger, Runtime } from "effect"
+import { Cause, Console, Effect, Exit, Layer, Runtime } from "effect"
 import { Command } from "effect/cli"
 import { SecureRandom } from "effect/crypto"
 import { ascii } from "./domain/AsciiJson.ts"
@@ -14,6 +14,7 @@ import * as ExitCode from "./cli/ExitCode.ts"
 import * as Failures from "./cli/Failures.ts"
 import * as Framework from "./cli/Framework.ts"
 import * as GlobalFlags from "./cli/GlobalFlags.ts"
+import * as Log from "./cli/Log.ts"
 import * as PluginCommands from "./cli/plugins/PluginCommands.ts"
 import * as PluginLoading from "./cli/plugins/PluginLoading.ts"
 import * as Services from "./cli/Services.ts"
@@ -80,7 +81,7 @@ tokenkeep.pipe(
     Layer.mergeAll(
       NodeServices.layer,
       Framework.layer.pipe(Layer.provide(NodeServices.layer)),
-      Logger.layer([Logger.withConsoleError(Logger.formatLogFmt)]),
+      Log.layer(typed).pipe(Layer.provide(NodeServices.layer)),
     ),
   ),
   NodeRuntime.runMain({

@@ -199,7 +199,7 @@ export const layerNoDeps = Layer.effect(
         const { flow, redirectUri } = options
         if (flow !== undefined && !provider.flows.includes(flow)) {
           return yield* InvalidRequest.make({
-            detail: `This provider does not offer ${flow}. It offers: ${provider.flows.map(withFlag).join(", ")}.`,
+            detail: `This provider does not offer ${withFlag(flow)}. It offers: ${provider.flows.map(withFlag).join(", ")}.`,
           })
         }
         if (redirectUri !== undefined && !provider.redirectUris.includes(redirectUri)) {

@@ -44,9 +44,9 @@ export const doctor = Command.make(
   }),
 ).pipe(
   Command.withShortDescription("Find what is wrong, and what mends it"),
-  Command.withDescription(`Find what is wrong with this machine, with what is kept, with the sockets and with the
-  providers, and say for each the command that mends it. Nothing is changed, and no token
-  is refreshed or printed. Exits with 1 if there is a problem; warnings are none.`),
+  Command.withDescription(
+    "Find what is wrong with this machine, with what is kept, with the sockets and with the providers, and say for each the command that mends it. Nothing is changed, and no token is refreshed or printed. Exits with 1 if there is a problem; warnings are none.",
+  ),
   Command.withExamples([{ command: "tokenkeep doctor" }, { command: "tokenkeep doctor --offline --json" }]),
 )
 

@@ -44,6 +44,7 @@ const flags = {
     Flag.withDescription(
       "Over TCP, where no socket can be mounted: at the port of tokenkeep serve, or one of our own; =[ADDRESS:]PORT for that port of our own",
     ),
+    Flag.withMetavar("[ADDRESS:]PORT"),
     Flag.withOptionalValue(""),
     Flag.withSchema(Schema.Union([Schema.Literal(""), HostAndPort])),
     Flag.optional,

@@ -31,7 +31,10 @@ const typedWrongly = (error: CliError.NonShowHelpErrors): string => {
         : `There are ${error.arguments.length} words too many.`
     case "InvalidValue": {
       const what = error.kind === "argument" ? error.option.toUpperCase() : `--${error.option}`
-      const expected = oneLine(error.expected).replace(/^(Expected:?|Schema validation failed:) ?(expected )?/i, "")
+      const expected = oneLine(error.expected)
+        .replace(/^(Expected:?|Schema validation failed:) ?(expected )?/i, "")
+        // What can be chosen, as a type of TypeScript.
+        .replace(/^"[^"]*"(?: \| "[^"]*")+$/, (names) => names.replaceAll('"', "").replaceAll(" | ", ", "))
       return error.value === ""
         ? `${what} has no value. Expected: ${expected}`
         : `${what} cannot be “${printable(error.value)}”. Expected: ${expected}`

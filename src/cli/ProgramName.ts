@@ -8,9 +8,15 @@ export class ProgramName extends Context.Reference<string>("tokenkeep/cli/Progra
   defaultValue: () => "tokenkeep",
 }) {}
 
-/** A sentence that names our commands as they are typed in the program of that name. */
+/** Where a sentence refers to commands that only we have. */
+const elsewhere =
+  / \(tokenkeep provider show [^()]*\)| See those that can be used with: tokenkeep provider list --all\.?/g
+
+/** A sentence that names our commands as they are typed in the program of that name, and none that it may not have. */
 export const inProgram = (name: string, sentence: string): string =>
-  name === "tokenkeep" ? sentence : sentence.replace(/\btokenkeep(?= (?:login|token|status|logout)\b)/g, () => name)
+  name === "tokenkeep"
+    ? sentence
+    : sentence.replace(elsewhere, "").replace(/\btokenkeep(?= (?:login|token|status|logout)\b)/g, () => name)
 
 /** The same, for where we are. */
 export const asTyped = (sentence: string) => Effect.map(ProgramName, (name) => inProgram(name, sentence))

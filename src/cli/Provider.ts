@@ -218,7 +218,7 @@ const remove = Command.make(
     yield* Console.error(
       remains
         ? `Removed what ${configFile} said of ${printable(name)}. It is still there, as it is ${sourceOf(known)}. Its logins stay, but are refreshed only if that is the same server and client; see: tokenkeep status`
-        : `Removed ${printable(name)}. Its logins stay, but are not refreshed; see: tokenkeep status`,
+        : `Removed ${printable(name)}. Its logins stay, but are not refreshed; see: tokenkeep doctor`,
     )
   }),
 ).pipe(Command.withDescription("Forget a provider"))

@@ -18,6 +18,7 @@ import { handoutOf, print } from "./Handouts.ts"
 import { Lifetime } from "./Lifetime.ts"
 import * as Screen from "./Screen.ts"
 import { StoredLogins } from "./StoredLogins.ts"
+import { inWords } from "./TimeLeft.ts"
 import { UsageError } from "./UsageError.ts"
 
 /** What is kept is not good for long enough, and was not to be refreshed. */
@@ -96,6 +97,11 @@ export const token = Command.make(
             return yield* broker.getToken(account)
           }),
         )
+    const now = yield* DateTime.now
+    if (!noRefresh && minimumValidity !== undefined && !isFresh(token, now, minimumValidity)) {
+      const left = token.expiresAt === undefined ? "" : `: ${inWords(DateTime.distance(now, token.expiresAt))}`
+      yield* Console.error(`This token is valid for less than --min-ttl says${left}.`)
+    }
     const { stdoutIsTerminal } = yield* Stdio.Stdio
     if (yield* stdoutIsTerminal) yield* Console.error("This is a secret; it is now on your screen.")
     yield* print(

@@ -1,7 +1,7 @@
 /**
  * `npm run build [-- FOLDER [--bare]]`: what is published. In the folder, `dist` unless another is named, the library as it
  * is, each file for itself; in `bundle` under it the program, so that starting it loads little; and what it says of its help,
- * as it says it now. With `--bare` neither that nor declarations, which nobody needs who only runs it.
+ * as it says it now. With `--bare` neither that nor declarations nor a check of types, which nobody needs who only runs it.
  */
 import { execFile, execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -14,7 +14,8 @@ import { write } from "./bundle.ts"
 
 const [to = "dist", bare] = process.argv.slice(2)
 const isBare = bare === "--bare"
-const options = isBare ? ["declaration", "declarationMap", "sourceMap"].flatMap((each) => [`--${each}`, "false"]) : []
+const leftOut = ["declaration", "declarationMap", "sourceMap"].flatMap((each) => [`--${each}`, "false"])
+const options = isBare ? ["--noCheck", ...leftOut] : []
 const folder = resolve(root, to)
 const bundle = join(folder, "bundle")
 

@@ -49,6 +49,36 @@ describe("how the process ends", () => {
     for (const [code, error] of cases) assert.strictEqual(ExitCode.of(error), code, error._tag)
   })
 
+  it("says what can be chosen without the marks of a type", () => {
+    const error = new CliError.ShowHelp({
+      commandPath: ["tokenkeep", "token"],
+      errors: [
+        new CliError.InvalidValue({
+          option: "format",
+          value: "yaml",
+          expected: '"raw" | "header" | "json"',
+          kind: "flag",
+        }),
+      ],
+    })
+    assert.strictEqual(
+      Failures.inWords(error),
+      "--format cannot be “yaml”. Expected: raw, header, json\nSee: tokenkeep token --help",
+    )
+  })
+
+  it("names no command that a program in which ours are mounted may not have", () => {
+    const message = (error: ExitCode.Failure) => Failures.toJson(error, "acme auth").error.message
+    assert.strictEqual(
+      message(Errors.ProviderNotConfigured.make({ provider: "nobody" })),
+      "No provider is called nobody.",
+    )
+    assert.strictEqual(
+      message(Errors.FlowInitiationFailed.make({ detail: "Refused; check its scopes (tokenkeep provider show id)." })),
+      "Refused; check its scopes.",
+    )
+  })
+
   it("says it to programs too", () => {
     assert.deepStrictEqual(
       Failures.toJson(Errors.RefreshRateLimited.make({ account, retryAfter: Duration.millis(2100) })),

@@ -142,6 +142,18 @@ describe("tokenkeep token", () => {
     }),
   )
 
+  it.effect("says so if what it got is not valid for that long", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(1_900_000_000_000 - 60 * 60_000)
+      yield* said(["--min-ttl", "30m"])
+      assert.deepStrictEqual(yield* TestConsole.errorLines, [])
+      assert.strictEqual((yield* said(["--min-ttl", "2h"])).stdout, "got\ngot")
+      assert.deepStrictEqual(yield* TestConsole.errorLines, [
+        "This token is valid for less than --min-ttl says: 60 min.",
+      ])
+    }),
+  )
+
   it.effect("asks nobody with --no-refresh", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(1_900_000_000_000 - 60_000)

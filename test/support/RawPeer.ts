@@ -25,7 +25,7 @@ export const hello = frameOf({ v: 1, op: "handshake", payload: { minVersion: 1, 
 export const request = (id: string, op: string, payload: unknown = {}) => frameOf({ v: 2, id, op, payload })
 
 /** A pause of so long that nobody could have been that slow. */
-const patience = 2000
+const patience = 10_000
 
 /** What is promised must come in time. */
 export const within = <A>(what: string, promise: Promise<A>, milliseconds = patience): Promise<A> => {

@@ -120,6 +120,10 @@ export const all = Effect.fnUntraced(function* (lock: MakeLock) {
     yield* node,
     yield* locks(lock),
     yield* temporaryFolder,
-    ...orOk(isRight, "clock", DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis)).slice(0, 19)),
+    ...orOk(
+      isRight,
+      "clock",
+      `${DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis)).slice(0, 19)}Z`,
+    ),
   ]
 })

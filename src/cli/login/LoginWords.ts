@@ -72,7 +72,7 @@ export const english: LoginWords = {
   ifUnreachable: "If you end on a page that cannot be reached, paste its address below and press Enter.",
   // What a person sees of it is the provider's page; nothing comes back to this program.
   redirectHint:
-    "If the page complains about the redirect URI: register http://127.0.0.1/callback at the provider, and say so with\n--redirect-uri at tokenkeep provider add.",
+    "If the page complains about the redirect URI: register http://127.0.0.1/callback at the provider, and say so with --redirect-uri at tokenkeep provider add.",
   badAddress: "(the address is not one that may be opened)",
 
   plainCode: (address, code, time) => `

@@ -66,7 +66,7 @@ const needsChange: ReadonlySet<string> = new Set(["not_entitled", "endpoint_move
 /** With what a person should do about it. */
 const judged = (
   known: Omit<AccountState, "needsAttention" | "next">,
-  error?: StoreError | TokenError,
+  error?: StoreError | TokenError | CallError,
 ): AccountState => {
   const { account, refresh, state } = known
   const last = Option.flatMap(refresh, ({ last }) => last)
@@ -173,6 +173,8 @@ export class LoginStatus extends Context.Service<
             RefreshFailed: (error) => Effect.succeed(troubled(account, "not_refreshed", error)),
             RefreshRateLimited: (error) => Effect.succeed(troubled(account, "not_refreshed", error)),
             ProviderNotFound: (error) => Effect.succeed(troubled(account, "not_refreshed", error)),
+            // As for a file that is damaged. The other logins may be well.
+            HostFailure: (error) => Effect.succeed(troubled(account, "not_refreshed", error)),
           }),
         )
       return LoginStatus.of({
@@ -192,7 +194,11 @@ export class LoginStatus extends Context.Service<
   )
 }
 
-const troubled = (account: AccountKey, state: AccountState["state"], error: StoreError | TokenError): AccountState =>
+const troubled = (
+  account: AccountKey,
+  state: AccountState["state"],
+  error: StoreError | TokenError | CallError,
+): AccountState =>
   judged(
     {
       account,

@@ -4,11 +4,13 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect, Layer, Option } from "effect"
+import { DateTime, Duration, Effect, Layer, Option, Redacted } from "effect"
+import { Broker } from "../../../src/broker/Broker.ts"
 import { BrokerConfig } from "../../../src/broker/BrokerConfig.ts"
 import * as BrokerHost from "../../../src/broker/BrokerHost.ts"
 import { LoginStatus } from "../../../src/cli/status/LoginStatus.ts"
 import * as AccountRecord from "../../../src/domain/AccountRecord.ts"
+import { HostFailure } from "../../../src/domain/Errors.ts"
 import { loggedIn } from "../../support/LoggedIn.ts"
 import { recordOf } from "../../support/Records.ts"
 import * as TemporaryHome from "../../support/TemporaryHome.ts"
@@ -66,5 +68,32 @@ describe("a login", () => {
         ["later", "newer", true, null],
       ])
     }),
+  )
+
+  it.effect("that a host cannot hand out does not hide the others", () =>
+    Effect.gen(function* () {
+      const states = yield* Effect.flatMap(LoginStatus, ({ list }) => list)
+      assert.deepStrictEqual(
+        states.map(({ account, needsAttention, state }) => [account.bucket, state, needsAttention]),
+        [
+          ["damaged", "not_refreshed", true],
+          ["well", "ok", false],
+        ],
+      )
+    }).pipe(
+      Effect.provide(
+        Layer.provide(
+          LoginStatus.layerClient,
+          Layer.mock(Broker, {
+            listProviders: Effect.succeed(["demo"]),
+            listBuckets: () => Effect.succeed(["damaged", "well"]),
+            getToken: ({ bucket }) =>
+              bucket === "well"
+                ? Effect.succeed({ accessToken: Redacted.make("x"), tokenType: "Bearer", extras: {} })
+                : Effect.fail(HostFailure.make({})),
+          }),
+        ),
+      ),
+    ),
   )
 })
