@@ -28,8 +28,8 @@ export interface AuthOptions<E extends Failure> {
   /** What the command is called. Default: `auth`. */
   readonly name?: string
   /**
-   * The providers that can be logged in at: definitions of the program's own, and names of those that tokenkeep knows.
-   * Default: what the user has configured for tokenkeep.
+   * The providers that can be logged in at: definitions of the program's own, and names of those that tokenkeep knows. Any
+   * other name is a defect when a command runs. Default: what the user has configured for tokenkeep.
    */
   readonly providers?: ReadonlyArray<ProviderDefinition | string>
   /**

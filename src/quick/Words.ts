@@ -1,5 +1,6 @@
 /**
- * The words of a command line apart, where they are written in the usual way.
+ * The words of a command line apart, where they are written in the usual way. Node's own parseArgs takes more than that, such
+ * as `--`, and a millisecond to load.
  */
 
 export interface Words {
