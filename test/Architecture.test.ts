@@ -97,7 +97,8 @@ describe("src", () => {
       "cli/exec/ChildProcess.ts",
       "cli/login/Desktop.ts",
       "cli/Events.ts",
-      "cli/ExitStatus.ts",
+      "cli/ExitCode.ts",
+
       "cli/Lines.ts",
       "cli/login/LoopbackAnswer.ts",
       "cli/plugins/PluginLoading.ts",

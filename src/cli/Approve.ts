@@ -8,8 +8,9 @@ import { type Decision, inWords, type Question } from "../domain/Question.ts"
 import { printable } from "../domain/RemoteText.ts"
 import { Grants } from "../server/Grants.ts"
 import { Json } from "./GlobalFlags.ts"
+import { instant } from "./Instant.ts"
 import * as HostGrants from "./grant/HostGrants.ts"
-import * as TimeLeft from "./TimeLeft.ts"
+import * as DurationInWords from "./DurationInWords.ts"
 import { UsageError } from "./UsageError.ts"
 
 const decisions = ["once", "run", "always", "no"] as const
@@ -65,7 +66,7 @@ const show = Effect.gen(function* () {
   if (questions.length === 0) return yield* Console.error("Nobody waits for an answer.")
   const now = yield* DateTime.now
   for (const question of questions) {
-    const since = TimeLeft.inWords(DateTime.distance(question.askedAt, now))
+    const since = DurationInWords.inWords(DateTime.distance(question.askedAt, now))
     yield* Console.log(`${question.id}  ${inWords(question)}, ${since} ago`)
   }
 })
@@ -77,5 +78,5 @@ const shown = ({ askedAt, grant, id, label, wish }: Question) => ({
   ...(wish._tag === "Account"
     ? { operation: wish.permission, account: wish.account.toString() }
     : { operation: "get_api_key", key: wish.name }),
-  askedAt: DateTime.formatIso(askedAt),
+  ...instant("askedAt", Option.some(askedAt)),
 })

@@ -21,7 +21,7 @@ import * as LoginChecks from "./doctor/LoginChecks.ts"
 import * as MachineChecks from "./doctor/MachineChecks.ts"
 import * as ProviderChecks from "./doctor/ProviderChecks.ts"
 import * as SocketChecks from "./doctor/SocketChecks.ts"
-import * as ExitStatus from "./ExitStatus.ts"
+import * as ExitCode from "./ExitCode.ts"
 import * as Failures from "./Failures.ts"
 import { Json } from "./GlobalFlags.ts"
 import { LoginStatus } from "./status/LoginStatus.ts"
@@ -40,7 +40,7 @@ export const doctor = Command.make(
   Effect.fn("doctor")(function* ({ offline }) {
     const findings = yield* examine(offline)
     yield* (yield* Json) ? Console.log(ascii({ version: 1, findings })) : show(findings)
-    if (findings.some(({ level }) => level === "problem")) yield* ExitStatus.set(1)
+    if (findings.some(({ level }) => level === "problem")) yield* ExitCode.set(1)
   }),
 ).pipe(
   Command.withShortDescription("Find what is wrong, and what mends it"),

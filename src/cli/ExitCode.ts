@@ -5,6 +5,7 @@
  * kept cannot be used, or is busy, 7 the host cannot be reached, 130 cancelled. Where that is for another program to say,
  * as with `exec`: 125 failure of any kind, as env(1) has it.
  */
+import { Context, Effect } from "effect"
 import type { CliError } from "effect/cli"
 import type { Remedy } from "../domain/Errors.ts"
 
@@ -50,3 +51,13 @@ export const of = (error: Failure): number => {
   if (error.remedy !== undefined) return error.remedy === "wait" ? 5 : 1
   return byTag[error._tag] ?? 1
 }
+
+/** Has the process end with a code. */
+export class ExitStatus extends Context.Reference<(code: number) => void>("tokenkeep/cli/ExitCode/ExitStatus", {
+  defaultValue: () => (code) => {
+    process.exitCode = code
+  },
+}) {}
+
+/** Ends with this, once the command is done: it did all that was asked of it, and what it found is not well. */
+export const set = (code: number): Effect.Effect<void> => Effect.map(ExitStatus, (tell) => tell(code))

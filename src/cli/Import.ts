@@ -1,7 +1,7 @@
 /**
  * `import`: shows the logins of other tools on this machine, takes one over, and gives an adopted one back.
  */
-import { Console, DateTime, Effect, Layer, Option, Stdio, type Terminal } from "effect"
+import { Console, DateTime, Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
 import { ascii } from "../domain/AsciiJson.ts"
 import { AccountKeyFromString, type AccountKey } from "../domain/AccountKey.ts"
@@ -13,11 +13,13 @@ import { ImportRefused, type Returned, Takeover } from "../import/Takeover.ts"
 import { toolCalled, tools } from "../import/Tools.ts"
 import { fingerprintOf } from "../system/Sha256.ts"
 import { Json } from "./GlobalFlags.ts"
+import { instant } from "./Instant.ts"
 import { onHost } from "./OnHost.ts"
 import * as Prompts from "./Prompts.ts"
+import * as Screen from "./Screen.ts"
 import * as Services from "./Services.ts"
 import * as Table from "./Table.ts"
-import { inWords } from "./TimeLeft.ts"
+import { inWords } from "./DurationInWords.ts"
 import { UsageError } from "./UsageError.ts"
 
 /** What to do with a refresh token that is good once. */
@@ -194,11 +196,9 @@ const explanation = (login: FoundLogin) =>
 export const ask = Effect.fnUntraced(function* (
   login: FoundLogin,
   account: AccountKey,
-): Effect.fn.Return<Way, UsageError, Stdio.Stdio | Terminal.Terminal | Prompt.Environment> {
-  const stdio = yield* Stdio.Stdio
+): Effect.fn.Return<Way, UsageError, Effect.Services<typeof Screen.canAsk> | Prompt.Environment> {
   const canAdopt = login.tool.shape !== undefined && login.content._tag === "Token"
-  const isTerminal = (yield* stdio.stdinIsTerminal) && (yield* stdio.stderrIsTerminal)
-  if (!isTerminal) {
+  if (!(yield* Screen.canAsk)) {
     const adopting = canAdopt ? "; or move the login with --adopt" : ""
     return yield* new UsageError({
       detail: `${explanation(login)} Nothing was changed. Log in anew with: ${loginCommand(account)}${adopting}; or have it twice all the same with --take.`,
@@ -340,7 +340,7 @@ const toJson = Effect.fnUntraced(function* (found: Found, adopted: ReadonlyArray
           ...(token.refreshToken !== undefined && {
             refreshTokenFingerprint: fingerprintOf(token.refreshToken),
           }),
-          ...(token.expiresAt !== undefined && { expiresAt: DateTime.formatIso(token.expiresAt) }),
+          ...instant("expiresAt", Option.fromUndefinedOr(token.expiresAt)),
         }),
         ...(adoption !== undefined && { adoptedAs: accountOf(adoption).toString() }),
         path,
@@ -359,7 +359,7 @@ const toJson = Effect.fnUntraced(function* (found: Found, adopted: ReadonlyArray
               tool: adoption.tool,
               account: adoption.account,
               adoptedAs: accountOf(adoption).toString(),
-              at: DateTime.formatIso(adoption.ended.at),
+              ...instant("at", Option.some(adoption.ended.at)),
               why: adoption.ended.why,
             },
           ],

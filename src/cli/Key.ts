@@ -11,6 +11,7 @@ import { printable } from "../domain/RemoteText.ts"
 import { Json } from "./GlobalFlags.ts"
 import { onHost } from "./OnHost.ts"
 import * as Prompts from "./Prompts.ts"
+import * as Screen from "./Screen.ts"
 import * as Services from "./Services.ts"
 import { UsageError } from "./UsageError.ts"
 
@@ -55,7 +56,13 @@ const set = Command.make(
     yield* here
     const keys = yield* ApiKeys
     const { stdinIsTerminal } = yield* Stdio.Stdio
-    const text = yield* (yield* stdinIsTerminal) ? typed(name) : piped
+    const isTerminal = yield* stdinIsTerminal
+    if (isTerminal && !(yield* Screen.canAsk)) {
+      return yield* new UsageError({
+        detail: `The key was not set: nobody can be asked for it here. Give it on stdin.`,
+      })
+    }
+    const text = yield* isTerminal ? typed(name) : piped
     const key = decodeKey(Redacted.value(text))
     if (Option.isNone(key)) {
       const what = Redacted.value(text) === "" ? "nothing was given" : "it cannot be sent in a header"

@@ -26,7 +26,7 @@ import { asTyped, say } from "./ProgramName.ts"
 import * as ProviderPicker from "./login/ProviderPicker.ts"
 import * as Screen from "./Screen.ts"
 import * as ShownLogin from "./login/ShownLogin.ts"
-import { inWords } from "./TimeLeft.ts"
+import { inWords } from "./DurationInWords.ts"
 
 export const login = Command.make(
   "login",

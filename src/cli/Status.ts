@@ -4,7 +4,7 @@
 import { Console, DateTime, Effect, Option, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { ascii } from "../domain/AsciiJson.ts"
-import * as ExitStatus from "./ExitStatus.ts"
+import * as ExitCode from "./ExitCode.ts"
 import * as Failures from "./Failures.ts"
 import { Json } from "./GlobalFlags.ts"
 import { instant } from "./Instant.ts"
@@ -33,7 +33,7 @@ export const status = Command.make(
     if (watch) return yield* json ? follow : redraw
     const survey = yield* take
     yield* json ? Console.log(ascii(toJson(survey))) : show(survey)
-    if (needAttention(survey).length > 0) yield* ExitStatus.set(1)
+    if (needAttention(survey).length > 0) yield* ExitCode.set(1)
   }, Effect.tapError(Failures.mark)),
 ).pipe(
   Command.withShortDescription("Show the logins, and which of them need you"),

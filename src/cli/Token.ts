@@ -18,7 +18,7 @@ import { handoutOf, print } from "./Handouts.ts"
 import { Lifetime } from "./Lifetime.ts"
 import * as Screen from "./Screen.ts"
 import { StoredLogins } from "./StoredLogins.ts"
-import { inWords } from "./TimeLeft.ts"
+import { inWords } from "./DurationInWords.ts"
 import { UsageError } from "./UsageError.ts"
 
 /** What is kept is not good for long enough, and was not to be refreshed. */

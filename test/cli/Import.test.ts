@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, DateTime, Effect, Exit, Fiber, Option, Queue, Redacted, Stdio, Terminal } from "effect"
+import { Cause, ConfigProvider, DateTime, Effect, Exit, Fiber, Option, Queue, Redacted, Stdio, Terminal } from "effect"
 import { TestConsole } from "effect/testing"
+import { NoInput } from "../../src/cli/GlobalFlags.ts"
 import * as Import from "../../src/cli/Import.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import { claude } from "../../src/import/Claude.ts"
@@ -32,7 +33,12 @@ const loginOf = (tool: Tool): FoundLogin => ({
 })
 
 /** What is answered by whoever presses these keys. */
-const answered = Effect.fnUntraced(function* (tool: Tool, keys: ReadonlyArray<string>, isTerminal = true) {
+const answered = Effect.fnUntraced(function* (
+  tool: Tool,
+  keys: ReadonlyArray<string>,
+  isTerminal = true,
+  noInput = false,
+) {
   const terminal = Terminal.make({
     columns: Effect.succeed(80),
     rows: Effect.succeed(24),
@@ -50,6 +56,9 @@ const answered = Effect.fnUntraced(function* (tool: Tool, keys: ReadonlyArray<st
   })
   const asking = yield* Import.ask(loginOf(tool), Account.make("anthropic")).pipe(
     Effect.provideService(Terminal.Terminal, terminal),
+    Effect.provideService(NoInput, noInput),
+    // Not that of whoever runs the tests, where CI may be set.
+    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: {} })),
     Effect.provide([
       NodeServices.layer,
       Stdio.layerTest({ stdinIsTerminal: Effect.succeed(isTerminal), stderrIsTerminal: Effect.succeed(isTerminal) }),
@@ -79,17 +88,22 @@ describe("whoever is asked what to do with a token that is good once", () => {
     }),
   )
 
-  it.effect("is told what to type where nobody can press a key, and nothing is changed", () =>
-    Effect.gen(function* () {
-      const exit = yield* answered(claude, ["return"], false)
-      const error = Option.getOrThrow(Exit.findErrorOption(exit))
-      assert.strictEqual(error._tag, "UsageError")
-      assert.include(
-        error.message,
-        "Nothing was changed. Log in anew with: tokenkeep login anthropic; or move the login",
-      )
-    }),
-  )
+  for (const [where, isTerminal, noInput] of [
+    ["nobody can press a key", false, false],
+    ["nobody is to be asked", true, true],
+  ] as const) {
+    it.effect(`is told what to type where ${where}, and nothing is changed`, () =>
+      Effect.gen(function* () {
+        const exit = yield* answered(claude, ["return"], isTerminal, noInput)
+        const error = Option.getOrThrow(Exit.findErrorOption(exit))
+        assert.strictEqual(error._tag, "UsageError")
+        assert.include(
+          error.message,
+          "Nothing was changed. Log in anew with: tokenkeep login anthropic; or move the login",
+        )
+      }),
+    )
+  }
 
   it.effect("changes nothing by going away", () =>
     Effect.gen(function* () {

@@ -51,6 +51,7 @@ describe("the import command", () => {
         accessTokenFingerprint: "b5d86de859c74a8b",
         refreshTokenFingerprint: "89e767feb7c39821",
         expiresAt: "2030-03-17T17:46:40.000Z",
+        expiresAtEpochSeconds: 1_900_000_000,
         path,
       })
       assert.deepStrictEqual(

@@ -6,7 +6,7 @@ import { ConfigProvider, Console, Effect, Exit, Layer, Stdio, Stream } from "eff
 import { Command } from "effect/cli"
 import * as BrokerConfigEnv from "../../src/broker/BrokerConfigEnv.ts"
 import * as ExitCode from "../../src/cli/ExitCode.ts"
-import { ExitStatus } from "../../src/cli/ExitStatus.ts"
+import { ExitStatus } from "../../src/cli/ExitCode.ts"
 import * as GlobalFlags from "../../src/cli/GlobalFlags.ts"
 import { helper } from "../../src/cli/Helper.ts"
 import * as LocalBroker from "../../src/cli/LocalBroker.ts"

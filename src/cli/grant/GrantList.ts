@@ -1,16 +1,17 @@
 /**
  * `grant list`: what was granted to whom, without any secret.
  */
-import { Console, DateTime, Effect } from "effect"
+import { Console, DateTime, Effect, Option } from "effect"
 import { Command } from "effect/cli"
 import { ascii } from "../../domain/AsciiJson.ts"
 import { wishInWords } from "../../domain/Question.ts"
 import { printable } from "../../domain/RemoteText.ts"
 import { type GrantEntry, Grants } from "../../server/Grants.ts"
 import { Json } from "../GlobalFlags.ts"
+import { instant } from "../Instant.ts"
 import * as HostGrants from "./HostGrants.ts"
 import * as Table from "../Table.ts"
-import * as TimeLeft from "../TimeLeft.ts"
+import * as DurationInWords from "../DurationInWords.ts"
 
 const show = Effect.gen(function* () {
   const grants = yield* Grants
@@ -35,12 +36,12 @@ const toJson = ({ address, grant, hasCapability }: GrantEntry) => ({
   operations: grant.permissions,
   approved: grant.approved.map(wishInWords),
   uids: grant.uids,
-  ...(grant.expiresAt !== undefined && { expiresAt: DateTime.formatIso(grant.expiresAt) }),
+  ...instant("expiresAt", Option.fromUndefinedOr(grant.expiresAt)),
   ...(grant.usesLeft !== undefined && { usesLeft: grant.usesLeft }),
   transport: grant.transport,
   capability: hasCapability,
   kept: grant.isKept,
-  createdAt: DateTime.formatIso(grant.createdAt),
+  ...instant("createdAt", Option.some(grant.createdAt)),
 })
 
 /** The narrower the terminal, the fewer of the last ones. */
@@ -63,7 +64,9 @@ const columns = (now: DateTime.Utc): ReadonlyArray<Table.Column<GrantEntry>> => 
   {
     title: "EXPIRES",
     cell: ({ grant }) =>
-      grant.expiresAt === undefined ? "never" : `in ${TimeLeft.inWords(DateTime.distance(now, grant.expiresAt))}`,
+      grant.expiresAt === undefined
+        ? "never"
+        : `in ${DurationInWords.inWords(DateTime.distance(now, grant.expiresAt))}`,
     weight: 5,
   },
   { title: "USES", cell: ({ grant }) => (grant.usesLeft === undefined ? "any" : String(grant.usesLeft)), weight: 4 },

@@ -15,7 +15,7 @@ import * as JsonText from "../../import/JsonText.ts"
 import { join, Machine } from "../../import/Machine.ts"
 import { version } from "../../version.ts"
 import { yes } from "../Confirm.ts"
-import * as ExitStatus from "../ExitStatus.ts"
+import * as ExitCode from "../ExitCode.ts"
 import { print } from "../Handouts.ts"
 import { ThisProgram } from "../ThisProgram.ts"
 import { UsageError } from "../UsageError.ts"
@@ -78,7 +78,7 @@ export const docker = Command.make(
 )
 
 /** What docker is to read as the reason why there is no credential. */
-const say = (words: string) => Effect.andThen(Console.log(words.trimEnd()), ExitStatus.set(1))
+const say = (words: string) => Effect.andThen(Console.log(words.trimEnd()), ExitCode.set(1))
 
 const get = Effect.fnUntraced(function* (typed: HostBinding.Typed) {
   const text = yield* Arguments.input

@@ -16,7 +16,7 @@ import { say } from "../ProgramName.ts"
 import * as QrCode from "./QrCode.ts"
 import * as Screen from "../Screen.ts"
 import type { ShownLogin } from "./ShownLogin.ts"
-import { inWords } from "../TimeLeft.ts"
+import { inWords } from "../DurationInWords.ts"
 
 export interface Wishes {
   readonly noBrowser: boolean

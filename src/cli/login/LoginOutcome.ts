@@ -14,7 +14,7 @@ import * as PastedLine from "./PastedLine.ts"
 import { say } from "../ProgramName.ts"
 import * as Screen from "../Screen.ts"
 import type { ShownLogin } from "./ShownLogin.ts"
-import { asClock, inWords } from "../TimeLeft.ts"
+import { asClock, inWords } from "../DurationInWords.ts"
 import { UsageError } from "../UsageError.ts"
 
 /** How what is pasted arrives, if it can: key by key, or as lines on stdin. */

@@ -10,7 +10,7 @@ import { withoutCommand } from "../NextCommand.ts"
 import { type Login, needAttention, type Survey } from "./Survey.ts"
 import * as Lines from "../Lines.ts"
 import * as Table from "../Table.ts"
-import { inWords } from "../TimeLeft.ts"
+import { inWords } from "../DurationInWords.ts"
 
 /** Each state: how it looks, and what it says, for the help. */
 export const states: { readonly [state in AccountState["state"]]: readonly [Style, string] } = {
