@@ -2,10 +2,13 @@
  * The command that a person is told to type next, with names in it that a shell would take for something else.
  */
 import { oneLine } from "../domain/RemoteText.ts"
-import * as Shell from "../helpers/Shell.ts"
+import { quoted } from "../helpers/Shell.ts"
 
-/** The word as a shell takes it for itself. What cannot be shown as it is cannot be typed either. */
-export const quoted = (word: string): string => Shell.quoted(oneLine(word))
+export { quoted } from "../helpers/Shell.ts"
+
+/** The command, unless there is something in it that cannot be shown as it is: that cannot be typed either. */
+export const typeable = (command: string | undefined): string | undefined =>
+  command === undefined || oneLine(command) !== command ? undefined : command
 
 /** A text without the command that it ends with, where that is said elsewhere. */
 export const withoutCommand = (text: string, command: string | undefined): string => {

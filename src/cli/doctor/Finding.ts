@@ -2,7 +2,7 @@
  * What `doctor` finds.
  */
 import { oneLine } from "../../domain/RemoteText.ts"
-import { withoutCommand } from "../NextCommand.ts"
+import { typeable, withoutCommand } from "../NextCommand.ts"
 
 /** A `problem` keeps something from working, or secrets from being safe; a `warning` may. */
 export type Level = "ok" | "warning" | "problem" | "skipped"
@@ -19,12 +19,15 @@ export interface Finding {
 
 const at =
   (level: Level) =>
-  (check: string, message: string, command?: string): Finding => ({
-    check,
-    level,
-    message: withoutCommand(oneLine(message), command),
-    ...(command !== undefined && { command }),
-  })
+  (check: string, message: string, next?: string): Finding => {
+    const command = typeable(next)
+    return {
+      check,
+      level,
+      message: withoutCommand(oneLine(message), command),
+      ...(command !== undefined && { command }),
+    }
+  }
 
 export const ok = at("ok")
 export const warning = at("warning")

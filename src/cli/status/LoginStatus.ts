@@ -16,7 +16,7 @@ import { renewAt } from "../../domain/RenewalPlan.ts"
 import { printable } from "../../domain/RemoteText.ts"
 import { snapshot, toPublic, type TokenSnapshot } from "../../domain/Token.ts"
 import type { Snapshot } from "../../oauth/Provider.ts"
-import { moveAwayCommand } from "../NextCommand.ts"
+import { moveAwayCommand, typeable } from "../NextCommand.ts"
 
 /** How refreshing a login goes; only its host knows. */
 export interface RefreshFacts {
@@ -75,7 +75,7 @@ const judged = (
   const next = needsLogin
     ? Option.some(loginCommand(account))
     : error?._tag === "StoreCorrupt" && error.because === undefined
-      ? Option.some(`${moveAwayCommand(error.path)} && ${loginCommand(account)}`)
+      ? Option.fromUndefinedOr(typeable(`${moveAwayCommand(error.path)} && ${loginCommand(account)}`))
       : isRefused
         ? Option.some(showCommand(account.provider))
         : Option.none()
