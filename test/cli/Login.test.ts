@@ -15,7 +15,7 @@ import { Platform } from "../../src/cli/login/Desktop.ts"
 import { login } from "../../src/cli/Login.ts"
 import { english, Words } from "../../src/cli/login/LoginWords.ts"
 import { ProgramName } from "../../src/cli/ProgramName.ts"
-import { InvalidRequest } from "../../src/domain/Errors.ts"
+import { FlowInitiationFailed, InvalidRequest } from "../../src/domain/Errors.ts"
 import type { FlowType } from "../../src/domain/Session.ts"
 import { ScriptedProvider } from "../../src/testing/ScriptedProvider.ts"
 import * as AtTerminal from "../support/AtTerminal.ts"
@@ -43,10 +43,12 @@ interface Host {
   /** How often it still waits. */
   readonly pending?: number
   readonly changes?: Partial<InitiatedLogin>
+  /** Why no login can be begun, if none can. */
+  readonly failure?: FlowInitiationFailed
 }
 
 /** A host whose provider has these flows, and what it was asked. */
-const hostWith = ({ changes = {}, flows = ["device_code"], pending = 0, providers = ["demo"] }: Host = {}) => {
+const hostWith = ({ changes = {}, failure, flows = ["device_code"], pending = 0, providers = ["demo"] }: Host = {}) => {
   const asked: Array<string> = []
   let polls = 0
   const token = DateTime.now.pipe(
@@ -63,6 +65,7 @@ const hostWith = ({ changes = {}, flows = ["device_code"], pending = 0, provider
     initiate: (account, { flow } = {}) =>
       Effect.gen(function* () {
         asked.push(`${account.toString()} ${flow ?? "any"}`)
+        if (failure !== undefined) return yield* failure
         const [first = "device_code"] = flows
         if (flow !== undefined && !flows.includes(flow)) return yield* InvalidRequest.make({ detail: "Not offered." })
         const flowType = flow ?? first
@@ -196,6 +199,23 @@ describe("the flow of tokenkeep login", () => {
         assert.include(String(failure), "--no-input")
       }
       assert.deepStrictEqual(asked, ["demo device_code", "demo browser_redirect"])
+    }),
+  )
+
+  it.effect("is no other, while the provider is down", () =>
+    Effect.gen(function* () {
+      for (const [remedy, flows] of [
+        ["wait", ["device_code"]],
+        ["change", ["device_code", "pkce_redirect", "any"]],
+      ] as const) {
+        const failure = FlowInitiationFailed.make({ detail: "Not now.", remedy })
+        const { asked, run } = setUp({ failure }, { isTerminal: false })
+        assert.strictEqual((yield* Effect.flip(run("demo")))._tag, "FlowInitiationFailed")
+        assert.deepStrictEqual(
+          asked,
+          flows.map((flow) => `demo ${flow}`),
+        )
+      }
     }),
   )
 

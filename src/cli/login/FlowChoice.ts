@@ -30,10 +30,14 @@ const ask = Effect.fnUntraced(function* (account: AccountKey, flow: Option.Optio
   return yield* broker.initiate(account, Option.isSome(flow) ? { flow: flow.value } : {})
 })
 
-/** The first wish that is granted. */
+/** The first wish that is granted. Where waiting may help, the provider is down, and no other flow would do better. */
 const first = (account: AccountKey, [wish = Option.none(), ...others]: ReadonlyArray<Option.Option<FlowType>>) =>
   others.reduce(
-    (begin, next) => Effect.catchTag(begin, ["InvalidRequest", "FlowInitiationFailed"], () => ask(account, next)),
+    (begin, next) =>
+      Effect.catchTags(begin, {
+        InvalidRequest: () => ask(account, next),
+        FlowInitiationFailed: (failed) => (failed.remedy === "wait" ? failed : ask(account, next)),
+      }),
     ask(account, wish),
   )
 
