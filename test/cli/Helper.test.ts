@@ -2,7 +2,16 @@
  * What helpers answer and refuse, over a broker with one token; and what they write into other tools' files.
  */
 import { createServer } from "node:http"
-import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HostFailure } from "../../src/domain/Errors.ts"
@@ -154,6 +163,27 @@ describe("helper kube", () => {
         assert.include(error, why)
       }
       assert.include((yield* said({}, "--host", "k8s.example:6443")).error, "provideClusterInfo")
+    }),
+  )
+
+  it.effect("does not take a kubeconfig that kubectl cannot read for one without the user", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const kubectl = place(home, "bin/kubectl", "#!/bin/sh\nexit 1\n")
+      chmodSync(kubectl, 0o755)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const before = process.env["PATH"]
+          process.env["PATH"] = `${home}/bin:${before}`
+          return before
+        }),
+        (before) => Effect.sync(() => (process.env["PATH"] = before)),
+      )
+      const install = yield* run(["kube", "github", "--host", "k8s.example", "--install", "--yes"], { home })
+      assert.include(install.error, "cannot read its configuration")
+      assert.isFalse(existsSync(`${home}/keep/config.json`))
+      const uninstall = yield* run(["kube", "github", "--uninstall", "--yes"], { home })
+      assert.include(uninstall.error, "cannot read its configuration")
     }),
   )
 })

@@ -1,7 +1,7 @@
 /**
  * A change to another program's configuration: shown first, then agreed to, then made, and how it is taken back is said.
  */
-import { Config, Console, Data, Effect, Option, Path, FileSystem } from "effect"
+import { Config, Console, Data, Effect, Option, Path, FileSystem, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import type { BrokerConfig } from "../../broker/BrokerConfig.ts"
@@ -69,11 +69,17 @@ export const carryOut = Effect.fnUntraced(function* (
   yield* Console.error(options.done)
 })
 
-/** What a program says on stdout; nothing, if it says that there is nothing, or is not there. */
-export const ask = Effect.fnUntraced(function* (program: string, args: ReadonlyArray<string>) {
-  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  return yield* Effect.option(spawner.string(ChildProcess.make(program, args)))
-})
+/** What a program says on stdout; nothing, if it could not do what it was asked, or is not there. */
+export const ask = Effect.fnUntraced(
+  function* (program: string, args: ReadonlyArray<string>) {
+    const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+    const { exitCode, stdout } = yield* spawner.spawn(ChildProcess.make(program, args, { stderr: "ignore" }))
+    const text = yield* Stream.mkString(Stream.decodeText(stdout))
+    return (yield* exitCode) === 0 ? Option.some(text) : Option.none()
+  },
+  Effect.scoped,
+  Effect.orElseSucceed(() => Option.none<string>()),
+)
 
 /** A command as a step, without a shell. */
 export const run = (program: string, args: ReadonlyArray<string>): Step => ({
