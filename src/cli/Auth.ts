@@ -3,7 +3,7 @@
  * providers of that program, and its logins kept where it says.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { type Config, Effect, Layer, type PlatformError } from "effect"
+import { type Config, Effect, identity, Layer, type PlatformError } from "effect"
 import { Command } from "effect/cli"
 import type { BrokerConfig } from "../broker/BrokerConfig.ts"
 import * as BrokerConfigEnv from "../broker/BrokerConfigEnv.ts"
@@ -21,7 +21,7 @@ import * as Services from "./Services.ts"
 import { status } from "./Status.ts"
 import { token } from "./Token.ts"
 
-/** `E` is how `config` can fail. */
+/** What `auth` is made from. `E` is how `config` can fail. */
 export interface AuthOptions<E extends Failure> {
   /** The program, as it is typed: errors say what to type next. */
   readonly program: string
@@ -57,7 +57,11 @@ const chosen = (providers: ReadonlyArray<ProviderDefinition | string>) =>
     }),
   )
 
-/** The command, with all that it needs but the platform. */
+/**
+ * The command with `login`, `token`, `status` and `logout` below it, and all that they need but the platform: provide
+ * `NodeServices.layer` of `@effect/platform-node` to what runs it. What a subcommand fails with says itself in words, or
+ * with `--json` as JSON on stdout, and carries the exit code of {@link Failures.mark}; `NodeRuntime.runMain` ends with it.
+ */
 export const make = <E extends Failure = never>(options: AuthOptions<E>) => {
   const { descriptions = {}, name = "auth", program, providers, words } = options
   const typed = `${program} ${name}`
@@ -67,6 +71,8 @@ export const make = <E extends Failure = never>(options: AuthOptions<E>) => {
     description: string | undefined,
   ) =>
     command.pipe(
+      // What is shorter than ours would be said beside it.
+      description === undefined ? identity : Command.withShortDescription(inProgram(typed, description)),
       Command.withDescription(inProgram(typed, description ?? command.description ?? "")),
       Command.withExamples(
         command.examples.map(({ command, ...rest }) => ({ ...rest, command: inProgram(typed, command) })),

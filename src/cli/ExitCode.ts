@@ -44,7 +44,7 @@ const byTag: { readonly [tag: string]: number } = {
   QuitError: 130,
 }
 
-/** The exit code for an error that a command ended with. */
+/** The exit code for an error that a command ended with: 1 for one that is not known here, 0 where help was asked for. */
 export const of = (error: Failure): number => {
   if ("errors" in error) return error.errors.length === 0 ? 0 : error.commandPath.includes("exec") ? 125 : 2
   if (error.exitCode !== undefined) return error.exitCode
@@ -52,7 +52,7 @@ export const of = (error: Failure): number => {
   return byTag[error._tag] ?? 1
 }
 
-/** Has the process end with a code. */
+/** Has the process end with a code, 0 to 255. By default `process.exitCode` is set; provide another for tests. */
 export class ExitStatus extends Context.Reference<(code: number) => void>("tokenkeep/cli/ExitCode/ExitStatus", {
   defaultValue: () => (code) => {
     process.exitCode = code

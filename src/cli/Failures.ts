@@ -44,7 +44,10 @@ const typedWrongly = (error: CliError.NonShowHelpErrors): string => {
   }
 }
 
-/** In words: what happened, what is safe, what to type next. */
+/**
+ * In words: what happened, what is safe, what to type next. Printable, without a line end, and in several lines only for
+ * what was typed wrongly. Commands in it are those of `tokenkeep`.
+ */
 export const inWords = (error: Failure): string => {
   if ("errors" in error) {
     return [...error.errors.map(typedWrongly), `See: ${error.commandPath.join(" ")} --help`].join("\n")
@@ -57,7 +60,10 @@ export const inWords = (error: Failure): string => {
 /** `TokenNotFound` is `TOKEN_NOT_FOUND`. */
 const codeOf = (tag: string) => tag.replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase()
 
-/** For programs. `code` is the error's tag in capitals. */
+/**
+ * For programs. `code` is the error's tag in capitals; `retryAfterSeconds` is whole seconds, rounded up, and only there
+ * where the error says so. `program` is what is typed before `login` and the like, as in {@link ProgramName}.
+ */
 export const toJson = (error: Failure, program = "tokenkeep") => {
   if ("errors" in error) return { version: 1, error: { code: "USAGE_ERROR", message: inWords(error) } }
   const account = "account" in error ? error.account : undefined
@@ -94,7 +100,8 @@ export const mark = Effect.fnUntraced(function* (error: Failure) {
   Object.assign(error, {
     [Runtime.errorExitCode]: ExitCode.of(error),
     ...(isForProgram
-      ? { [Runtime.errorReported]: false }
+      ? // A command within may have had words for people.
+        { [Runtime.errorReported]: false, [CliError.userMessage]: undefined }
       : { [CliError.userMessage]: inProgram(program, inWords(error)) }),
   })
 })

@@ -82,6 +82,7 @@ export interface Section {
   readonly rows: ReadonlyArray<Row>
 }
 
+/** The whole help, without a line end. `below` is shown for the program itself only. */
 export const format = (doc: HelpDoc.HelpDoc, look: Look, below: ReadonlyArray<Section> = []): string => {
   const width = Math.min(look.columns(), widest)
   const section = (title: string, lines: ReadonlyArray<string>) =>

@@ -28,6 +28,11 @@ import * as Screen from "./Screen.ts"
 import * as ShownLogin from "./login/ShownLogin.ts"
 import { inWords } from "./DurationInWords.ts"
 
+/**
+ * `login [ACCOUNT]`. Needs a `Broker` and the platform. Everything for a person is on stderr. Fails as `initiate`, `poll`
+ * and `exchange` of the broker do; where the name is nearly one that is known, with `ProviderMistyped`; and with `UsageError`
+ * where somebody would have to be asked who is not there. Interrupted, the login in progress is cancelled at the broker.
+ */
 export const login = Command.make(
   "login",
   {

@@ -20,6 +20,10 @@ const atProvider: { readonly [outcome in Exclude<Revocation, "nothing">]: string
     "The provider could not be told, so the login may be good there still: end it on the provider's page for connected programs.",
 }
 
+/**
+ * `logout ACCOUNT`. Needs a `Broker`. Prints nothing on stdout but with `--json`; fails as `removeToken` of the broker does,
+ * and does not fail where nobody was logged in, or the provider could not be told.
+ */
 export const logout = Command.make(
   "logout",
   { account },

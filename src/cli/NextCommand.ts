@@ -18,5 +18,5 @@ export const withoutCommand = (text: string, command: string | undefined): strin
   return end === -1 ? `${rest}.` : rest.slice(0, end + 1)
 }
 
-/** Keeps the file, under another name. */
-export const moveAwayCommand = (path: string): string => `mv ${quoted(path)} ${quoted(`${path}.damaged`)}`
+/** Keeps the file, under another name; and what was moved away before, unless a person says otherwise. */
+export const moveAwayCommand = (path: string): string => `mv -i ${quoted(path)} ${quoted(`${path}.damaged`)}`

@@ -4,6 +4,10 @@
  */
 import { Console, Context, Effect } from "effect"
 
+/**
+ * What is typed before the four commands, like `acme auth`; `tokenkeep` where nothing is provided. `auth` provides it; who
+ * mounts single commands provides it with `Layer.succeed`.
+ */
 export class ProgramName extends Context.Reference<string>("tokenkeep/cli/ProgramName", {
   defaultValue: () => "tokenkeep",
 }) {}

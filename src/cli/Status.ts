@@ -20,6 +20,11 @@ const legend = Object.entries(StatusTable.states)
   .map(([state, [, meaning]]) => `${state}  ${meaning}`)
   .join("\n")
 
+/**
+ * `status`. Needs {@link LoginStatus}. A table on stdout, or with `--json` one document with
+ * instants in ISO 8601. Ends with 1, and no error, if a login needs somebody; fails if the logins cannot be listed, and with
+ * `UsageError` where `--watch` has nothing to draw on.
+ */
 export const status = Command.make(
   "status",
   {

@@ -28,6 +28,11 @@ export class TokenExpired extends Data.TaggedError("TokenExpired")<{ readonly ac
   }
 }
 
+/**
+ * `token ACCOUNT`. Needs a `Broker`. Prints the access token, a secret, on stdout. Fails as `getToken` of the broker does
+ * (with `--force-refresh` as `refreshToken`), with `TokenExpired` where `--no-refresh` has none that is good, with `TokenUnsaid` where the token does not go into the format, and with
+ * `UsageError` for flags that contradict each other.
+ */
 export const token = Command.make(
   "token",
   {
@@ -122,8 +127,12 @@ export const token = Command.make(
   ]),
 )
 
-/** As if `login` had been typed; what it says to programs is not for stdout here. */
+/** As if `login` had been typed; what it says to programs is not for stdout here, and how it fails is said once, by us. */
 const logIn = Effect.fnUntraced(function* (account: AccountKey) {
   const { login } = yield* Effect.promise(() => import("./Login.ts"))
-  yield* Effect.provideService(Command.runWith(login, { version })([account.toString()]), Json, false)
+  yield* Effect.provideService(
+    Command.runWith(login, { version, renderErrors: false })([account.toString()]),
+    Json,
+    false,
+  )
 })

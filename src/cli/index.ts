@@ -1,6 +1,6 @@
 /**
- * Commands for a command line of one's own. `auth` brings everything with it; the single commands need a `Broker`, `status`
- * needs `LoginStatus` too, and each the flags of `GlobalFlags`.
+ * Commands for a command line of one's own. `auth` brings everything with it; of the single commands `login`, `token`
+ * and `logout` need a `Broker`, `status` needs `LoginStatus`, and each the flags of `GlobalFlags`.
  */
 export { type AuthOptions, make as auth } from "./Auth.ts"
 export * as ExitCode from "./ExitCode.ts"

@@ -310,7 +310,7 @@ export class ConfigCorrupt extends Schema.TaggedError<ConfigCorrupt>()("ConfigCo
     const mistakes = this.mistakes === undefined ? "" : `: ${this.mistakes.map(printable).join("; ")}`
     return this.provider === undefined
       ? `The configuration ${oneLine(this.path)} cannot be used${mistakes}. It was left as it is; mend it, or move it away and add the providers again with: tokenkeep provider add`
-      : `What the configuration ${oneLine(this.path)} says of ${printable(this.provider)} cannot be used${mistakes}. It was left as it is; mend it, or add the provider again with: ${completeCommand(this.provider, [])}`
+      : `What the configuration ${oneLine(this.path)} says of ${printable(this.provider)} cannot be used${mistakes}. It was left as it is; mend it in that file.`
   }
 }
 

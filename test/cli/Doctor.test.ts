@@ -306,6 +306,13 @@ describe("tokenkeep doctor", () => {
       assert.deepStrictEqual([found.check, found.level], ["leftovers", "warning"])
       type(found)
       assert.deepStrictEqual(yield* wrong(home), [])
+      for (const name of ["somebody-elses.tmp", "config.json.0123456789abcdef.tmp"]) {
+        writeFileSync(`${home}/${name}`, "", { mode: 0o600 })
+        utimesSync(`${home}/${name}`, old, old)
+      }
+      const beside = yield* only(home)
+      assert.strictEqual(beside.command, `rm ${home}/config.json.0123456789abcdef.tmp`)
+      type(beside)
 
       const at = DateTime.subtract(yield* DateTime.now, { hours: 2 })
       const attempt = { at, pid: 4242, refreshTokenHash: "0".repeat(64) }
@@ -439,7 +446,7 @@ describe("tokenkeep doctor, of this machine", () => {
       chmodSync(temporaryFolder, 0o777)
       yield* mended(home, "temporary", /anybody may put something else/, { facts: { temporaryFolder } })
       const none = yield* only(home, { facts: { temporaryFolder: `${home}/none` } })
-      assert.deepStrictEqual([none.check, none.command], ["temporary", "unset TMPDIR"])
+      assert.deepStrictEqual([none.check, none.command], ["temporary", "unset TMPDIR TMP TEMP"])
     }),
   )
 
@@ -473,12 +480,16 @@ describe("tokenkeep doctor, of providers", () => {
       assert.sameMembers(
         found.map(({ command, level }) => `${level} ${command}`),
         [
-          "problem tokenkeep provider add example",
+          "problem undefined",
           "problem tokenkeep provider add gone --issuer URL --client-id ID --flow FLOW",
           "problem tokenkeep provider add github --client-id ID",
         ],
       )
-      for (const { command = "", message } of found) assert.notInclude(message, command)
+      for (const { command, message } of found) if (command !== undefined) assert.notInclude(message, command)
+      const misspelt = found.find(({ command }) => command === undefined)?.message ?? ""
+      assert.include(misspelt, `${home}/config.json says of example`)
+      assert.include(misspelt, "mend it in that file")
+      assert.notInclude(misspelt, "provider add")
 
       const other = yield* TemporaryHome.make
       const clientSecret = { env: "EXAMPLE_SECRET" }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Option } from "effect"
 import type { HelpDoc } from "effect/cli"
+import * as Auth from "../../src/cli/Auth.ts"
 import * as HelpText from "../../src/cli/HelpText.ts"
 import type { Look } from "../../src/cli/Screen.ts"
 
@@ -78,4 +79,13 @@ See tokenkeep --help for the flags of all commands: --json`,
   it("has bold titles where there is colour", () => {
     assert.include(HelpText.format(doc, look(80, true)), "<FLAGS>")
   })
+})
+
+it("lists a mounted command by the description that the program gives of it", () => {
+  const lists = (descriptions: Auth.AuthOptions<never>["descriptions"]) =>
+    Auth.make({ program: "acme", ...(descriptions !== undefined && { descriptions }) }).subcommands.flatMap(
+      ({ commands }) => commands.map(({ description, shortDescription }) => shortDescription ?? description),
+    )
+  assert.include(lists(undefined), "Show the logins, and which of them need you")
+  assert.include(lists({ status: "Who you are at Acme" }), "Who you are at Acme")
 })

@@ -2,7 +2,16 @@
  * What helpers answer and refuse, over a broker with one token; and what they write into other tools' files.
  */
 import { createServer } from "node:http"
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HostFailure } from "../../src/domain/Errors.ts"
@@ -156,6 +165,27 @@ describe("helper kube", () => {
       assert.include((yield* said({}, "--host", "k8s.example:6443")).error, "provideClusterInfo")
     }),
   )
+
+  it.effect("does not take a kubeconfig that kubectl cannot read for one without the user", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const kubectl = place(home, "bin/kubectl", "#!/bin/sh\nexit 1\n")
+      chmodSync(kubectl, 0o755)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => {
+          const before = process.env["PATH"]
+          process.env["PATH"] = `${home}/bin:${before}`
+          return before
+        }),
+        (before) => Effect.sync(() => (process.env["PATH"] = before)),
+      )
+      const install = yield* run(["kube", "github", "--host", "k8s.example", "--install", "--yes"], { home })
+      assert.include(install.error, "cannot read its configuration")
+      assert.isFalse(existsSync(`${home}/keep/config.json`))
+      const uninstall = yield* run(["kube", "github", "--uninstall", "--yes"], { home })
+      assert.include(uninstall.error, "cannot read its configuration")
+    }),
+  )
 })
 
 describe("helper docker", () => {
@@ -271,6 +301,35 @@ describe("helper docker", () => {
       assert.include(readFileSync(`${home}/.docker/config.json`, "utf8"), "changed")
     }),
   )
+
+  it.effect("puts nothing where a link leads that leads nowhere, nor in its place", () =>
+    Effect.gen(function* () {
+      const install = ["docker", "github", "--host", "ghcr.io", "--install", "--yes"]
+      for (const [name, folder] of [
+        ["config.json", ".docker"],
+        ["docker-credential-tokenkeep", ".local/bin"],
+      ] as const) {
+        const home = yield* TemporaryHome.make
+        mkdirSync(`${home}/${folder}`, { recursive: true })
+        symlinkSync(`${home}/elsewhere`, `${home}/${folder}/${name}`)
+        assert.include((yield* run(install, { home })).error, "is a link to a file that is not there")
+        assert.strictEqual(readlinkSync(`${home}/${folder}/${name}`), `${home}/elsewhere`)
+        assert.isFalse(existsSync(`${home}/elsewhere`))
+        assert.isFalse(existsSync(`${home}/keep/config.json`))
+      }
+    }),
+  )
+
+  it.effect("brings no other helper back that is named beside it", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      const text = '{"credHelpers":{"ghcr.io":"older","a":"b","ghcr.io":"tokenkeep"}}'
+      const path = place(home, ".docker/config.json", text)
+      const { error } = yield* run(["docker", "github", "--host", "ghcr.io", "--uninstall", "--yes"], { home })
+      assert.include(error, '"credHelpers"."ghcr.io" more than once')
+      assert.strictEqual(readFileSync(path, "utf8"), text)
+    }),
+  )
 })
 
 describe("helper api-key", () => {
@@ -300,6 +359,12 @@ describe("helper api-key", () => {
         assert.isUndefined((yield* run(["api-key", "--key", "my key", "--uninstall", "--yes"], { home })).error)
         assert.strictEqual(readFileSync(path, "utf8"), original)
       }
+      // The earlier one would count as soon as ours is gone.
+      const twice = '{"apiKeyHelper":"older","apiKeyHelper":"/opt/bin/tokenkeep helper api-key github"}'
+      const path = place(home, ".claude/settings.json", twice)
+      const { error } = yield* run(["api-key", "github", "--uninstall", "--yes"], { home })
+      assert.include(error, '"apiKeyHelper" more than once')
+      assert.strictEqual(readFileSync(path, "utf8"), twice)
     }),
   )
 })
@@ -406,6 +471,10 @@ describe("helper aws", () => {
       yield* run(uninstall, { home })
       assert.strictEqual(readFileSync(path, "utf8"), `[profile dev]\nregion = x\n\n[profile other]\n${line}\n`)
       assert.include((yield* run(install, { home })).error, "has a profile dev already")
+      for (const header of ["[profile dev] # mine", "[ profile  'dev' ]", '[profile "dev"]']) {
+        writeFileSync(path, `${header}\nregion = x\n`)
+        assert.include((yield* run(install, { home })).error, "has a profile dev already", header)
+      }
       const latin = Buffer.from("# M\u00fcller\n[profile keep]\nregion = x\n", "latin1")
       writeFileSync(path, latin)
       assert.include((yield* run(install, { home })).error, "left as it is")

@@ -4,7 +4,10 @@ import * as Finding from "../../src/cli/doctor/Finding.ts"
 
 describe("the command to type next", () => {
   it("names a file as a shell reads it", () => {
-    assert.strictEqual(NextCommand.moveAwayCommand("/a/it's $(x)"), `mv '/a/it'\\''s $(x)' '/a/it'\\''s $(x).damaged'`)
+    assert.strictEqual(
+      NextCommand.moveAwayCommand("/a/it's $(x)"),
+      `mv -i '/a/it'\\''s $(x)' '/a/it'\\''s $(x).damaged'`,
+    )
   })
 
   it("is not said where it would not be what is typed", () => {

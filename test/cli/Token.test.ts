@@ -27,7 +27,7 @@ import { StoredLogins } from "../../src/cli/StoredLogins.ts"
 import { token } from "../../src/cli/Token.ts"
 import * as Account from "../../src/domain/AccountKey.ts"
 import * as AccountRecord from "../../src/domain/AccountRecord.ts"
-import { ReauthRequired, RefreshNotAvailable, TokenNotFound } from "../../src/domain/Errors.ts"
+import { ProviderNotConfigured, ReauthRequired, RefreshNotAvailable, TokenNotFound } from "../../src/domain/Errors.ts"
 import type { PublicToken } from "../../src/domain/Token.ts"
 
 const account = Account.make("demo")
@@ -229,6 +229,34 @@ describe("tokenkeep token", () => {
         const lines = (yield* TestConsole.logLines).slice(before)
         assert.strictEqual(lines.length, 1)
         assert.strictEqual(JSON.parse(String(lines[0])).access_token, "new")
+      }
+    }),
+  )
+
+  it.effect("says once why a login that it began has failed", () =>
+    Effect.gen(function* () {
+      const error = ProviderNotConfigured.make({ provider: "demo", missing: ["clientId"] })
+      const broker: Partial<Broker["Service"]> = {
+        getToken: () => Effect.fail(TokenNotFound.make({ account })),
+        initiate: () => Effect.fail(error),
+      }
+      for (const [args, times] of [
+        [["--login"], [0, 1]],
+        [
+          ["--login", "--json"],
+          [1, 0],
+        ],
+      ] as const) {
+        const before = [(yield* TestConsole.logLines).length, (yield* TestConsole.errorLines).length]
+        yield* said(args, { broker, isTerminal: true })
+        const after = [yield* TestConsole.logLines, yield* TestConsole.errorLines]
+        assert.deepStrictEqual(
+          after.map(
+            (lines, at) => lines.slice(before[at]).filter((line) => String(line).includes(error.message)).length,
+          ),
+          [...times],
+          args.join(" "),
+        )
       }
     }),
   )

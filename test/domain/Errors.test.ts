@@ -53,7 +53,7 @@ const inOwnWords = (text: string, account: Account.AccountKey): ReadonlyArray<re
   [Errors.Forbidden.make({}), /not granted to this peer/],
   [Errors.GrantNotFound.make({ id: text }), /tokenkeep grant list/],
   [Errors.QuestionNotFound.make({ id: text }), /tokenkeep approve/],
-  [Errors.ConfigCorrupt.make({ path: text, provider: text }), /tokenkeep provider add/],
+  [Errors.ConfigCorrupt.make({ path: text, provider: text }), /mend it in that file/],
   [Errors.HostFailure.make({}), /in its log/],
   [Errors.PeerMismatch.make({ sessionId: text }), /Begin a login of your own/],
   [Errors.ProviderNotConfigured.make({ provider: text }), /tokenkeep provider list --all/],

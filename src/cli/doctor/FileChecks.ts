@@ -359,15 +359,16 @@ export const leftovers = Effect.fnUntraced(function* (isWanted: (path: string) =
     path.endsWith(".tmp") &&
     Option.exists(info.mtime, (at) => now - at.getTime() > longestWrite) &&
     !isWanted(path)
-  const beside = yield* Effect.forEach(
-    [...new Set([paths.dirname(config.configFile), paths.dirname(config.usageFile)])],
-    (folder) =>
-      Effect.gen(function* () {
-        const fs = yield* FileSystem.FileSystem
-        const names = yield* Effect.orElseSucceed(fs.readDirectory(folder), () => [])
-        const there = yield* Effect.forEach(names, (name) => look(paths.join(folder, name)))
-        return there.flatMap((one) => (one === "unreadable" ? [] : Option.toArray(one)))
-      }),
+  const beside = yield* Effect.forEach([config.configFile, config.usageFile], (path) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const folder = paths.dirname(path)
+      const names = yield* Effect.orElseSucceed(fs.readDirectory(folder), () => [])
+      // A folder that somebody chose may hold files of others, too.
+      const ours = names.filter((name) => name.startsWith(`${paths.basename(path)}.`))
+      const there = yield* Effect.forEach(ours, (name) => look(paths.join(folder, name)))
+      return there.flatMap((one) => (one === "unreadable" ? [] : Option.toArray(one)))
+    }),
   )
   const within = yield* Effect.forEach(privateFolders(config), walk)
   const left = [

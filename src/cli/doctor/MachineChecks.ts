@@ -85,7 +85,7 @@ export const locks = Effect.fnUntraced(function* (make: MakeLock = kernelLock) {
     : ok("locks", "of the kernel, and they work here")
 })
 
-const isSticky = 0o1000
+const sticky = 0o1000
 const othersMayWrite = 0o002
 
 /** A folder for everybody in which anybody may put something else in the place of what is ours. */
@@ -98,13 +98,13 @@ export const temporaryFolder = Effect.gen(function* () {
     return warning(
       "temporary",
       `${shown} is no folder, and programs need one for what they keep for moments.`,
-      "unset TMPDIR",
+      "unset TMPDIR TMP TEMP",
     )
   }
   const { mode, uid } = info.value
   const owner = Option.getOrElse(uid, () => Ownership.root)
   const sudo = owner === Ownership.uid() ? "" : "sudo "
-  return (mode & othersMayWrite) !== 0 && (mode & isSticky) === 0
+  return (mode & othersMayWrite) !== 0 && (mode & sticky) === 0
     ? problem(
         "temporary",
         `In ${shown} anybody may put something else in the place of what is yours. No socket is made there; what is kept is safe.`,
@@ -115,15 +115,11 @@ export const temporaryFolder = Effect.gen(function* () {
 
 /** What there is to say of this machine. */
 export const all = Effect.fnUntraced(function* (lock: MakeLock) {
-  const isRight = yield* clock
+  const wrong = yield* clock
   return [
     yield* node,
     yield* locks(lock),
     yield* temporaryFolder,
-    ...orOk(
-      isRight,
-      "clock",
-      `${DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis)).slice(0, 19)}Z`,
-    ),
+    ...orOk(wrong, "clock", `${DateTime.formatIso(DateTime.makeUnsafe(yield* Clock.currentTimeMillis)).slice(0, 19)}Z`),
   ]
 })

@@ -37,7 +37,8 @@ interface Named {
 
 /** What to type about a record that cannot be used. */
 const mendingOf = (name: string, error: ConfigCorrupt | ProviderNotConfigured) => {
-  if (error._tag === "ConfigCorrupt") return { message: error.message, command: completeCommand(name, []) }
+  // To add it anew takes all of it, which is in the file; and it is there that it is mended.
+  if (error._tag === "ConfigCorrupt") return { message: error.message, command: undefined }
   if (error.missing !== undefined) return { message: error.message, command: completeCommand(name, error.missing) }
   return Account.isAddress(name)
     ? {

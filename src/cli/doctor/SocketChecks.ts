@@ -95,7 +95,8 @@ export const host = Effect.gen(function* () {
       problem(
         check,
         `Whoever listens at ${shown} takes no connections. Look for a stopped tokenkeep serve.`,
-        "ps -C node -o pid,stat,args",
+        // By what it was called with: Node itself has other names to the kernel.
+        "ps -eo pid,stat,args | grep '[t]okenkeep'",
       ),
     ],
   }

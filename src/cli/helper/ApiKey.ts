@@ -100,7 +100,7 @@ const uninstall = Effect.fnUntraced(function* (words: ReadonlyArray<string>, yes
   const text = Option.getOrElse(was, () => "")
   const there = Option.getOrUndefined(JsonText.valueAt(text, [field]))
   const isOurs = typeof there === "string" && there.endsWith(` ${suffixOf(words)}`)
-  const next = isOurs ? JsonText.without(text, [field]) : Option.none()
+  const next = isOurs ? yield* Change.without(path, text, [field]) : Option.none()
   yield* Change.carryOut(Option.isSome(next) ? [Change.rewrite(path, was, next.value, `no "${field}" any more`)] : [], {
     yes,
     none: Change.nothingToTakeBack,

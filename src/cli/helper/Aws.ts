@@ -147,10 +147,11 @@ const required = (profile: Option.Option<string>) =>
     () => new UsageError({ detail: "Name the profile in AWS' configuration with --profile." }),
   )
 
+/** Two of one name, and AWS' programs read nothing of the file; so it counts however it is written. */
 const isHeader = (line: string, profile: string) =>
   line
     .trim()
-    .replace(/^\[\s*(profile\s+)?\s*(.*?)\s*\]$/, "[$1$2]")
+    .replace(/^\[\s*(profile\s+)?(["']?)([^\]]*?)\2\s*\].*$/, "[$1$3]")
     .replace(/\s+/g, " ") === headerOf(profile)
 
 /** Where a profile is among the lines: its header, and where the next one begins. */

@@ -1,16 +1,17 @@
 /**
  * A change to another program's configuration: shown first, then agreed to, then made, and how it is taken back is said.
  */
-import { Config, Console, Data, Effect, Option, Path, FileSystem } from "effect"
+import { Config, Console, Data, Effect, Option, Path, FileSystem, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import type { BrokerConfig } from "../../broker/BrokerConfig.ts"
 import * as HostsFile from "../../broker/HostsFile.ts"
 import { textOf, type AccountKey } from "../../domain/AccountKey.ts"
 import type { ConfigCorrupt, StoreUnavailable } from "../../domain/Errors.ts"
-import { oneLine } from "../../domain/RemoteText.ts"
+import { oneLine, printable } from "../../domain/RemoteText.ts"
 import * as HostBinding from "../../helpers/HostBinding.ts"
 import * as Shell from "../../helpers/Shell.ts"
+import * as JsonText from "../../import/JsonText.ts"
 import * as ToolFile from "../../import/ToolFile.ts"
 import { confirm } from "../Confirm.ts"
 
@@ -68,11 +69,17 @@ export const carryOut = Effect.fnUntraced(function* (
   yield* Console.error(options.done)
 })
 
-/** What a program says on stdout; nothing, if it says that there is nothing, or is not there. */
-export const ask = Effect.fnUntraced(function* (program: string, args: ReadonlyArray<string>) {
-  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  return yield* Effect.option(spawner.string(ChildProcess.make(program, args)))
-})
+/** What a program says on stdout; nothing, if it could not do what it was asked, or is not there. */
+export const ask = Effect.fnUntraced(
+  function* (program: string, args: ReadonlyArray<string>) {
+    const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+    const { exitCode, stdout } = yield* spawner.spawn(ChildProcess.make(program, args, { stderr: "ignore" }))
+    const text = yield* Stream.mkString(Stream.decodeText(stdout))
+    return (yield* exitCode) === 0 ? Option.some(text) : Option.none()
+  },
+  Effect.scoped,
+  Effect.orElseSucceed(() => Option.none<string>()),
+)
 
 /** A command as a step, without a shell. */
 export const run = (program: string, args: ReadonlyArray<string>): Step => ({
@@ -101,14 +108,33 @@ export const rewrite = (path: string, was: Option.Option<string>, text: string, 
 
 /** The text of another program's file; none if there is none. */
 export const textAt = Effect.fnUntraced(function* (path: string) {
+  const fs = yield* FileSystem.FileSystem
   const files = yield* ToolFile.make
   const found = yield* files.read(path)
+  // A new file would take the place of the link, or come to be where it leads.
+  if (Option.isNone(found) && Option.isSome(yield* Effect.option(fs.readLink(path)))) {
+    return yield* new NotChanged({
+      detail: `${oneLine(path)} is a link to a file that is not there. Nothing was changed; make that file, or remove the link.`,
+    })
+  }
   // What cannot be read as text must not be taken for nothing, and written over.
   if (Option.exists(found, ({ size, text }) => text === "" && size > 0)) {
     return yield* new NotChanged({ detail: `${oneLine(path)} is not UTF-8. It was left as it is; mend it first.` })
   }
   return Option.map(found, ({ text }) => text)
 }, Effect.provide(SecureRandom.layerWebCrypto))
+
+/** The text of a file without a member; none if it has no such member. */
+export const without = Effect.fnUntraced(function* (path: string, text: string, member: JsonText.Path) {
+  const next = JsonText.without(text, member)
+  // It would count from then on.
+  if (Option.exists(next, (text) => Option.isSome(JsonText.textAt(text, member)))) {
+    return yield* new NotChanged({
+      detail: `${oneLine(path)} says ${member.map((name) => JSON.stringify(printable(name))).join(".")} more than once. Nothing was changed; take out all but the last one first.`,
+    })
+  }
+  return next
+})
 
 /** Binds hosts to an account. */
 export const bind = Effect.fnUntraced(function* (account: AccountKey, hosts: ReadonlyArray<string>, username?: string) {

@@ -115,13 +115,14 @@ const helpersIn = (text: string) =>
 
 const isScript = (text: string) => text.startsWith(`#!/bin/sh\n${mark}\n`)
 
-const script = (path: string, text: string): Change.Step => ({
+const script = (path: string, isNew: boolean, text: string): Change.Step => ({
   shown: `${path}: new\n${text.trimEnd()}`,
   make: Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const paths = yield* Path.Path
     yield* fs.makeDirectory(paths.dirname(path), { recursive: true })
-    yield* fs.writeFileString(path, text, { mode: 0o755 })
+    // What came there in the meantime is not ours to replace.
+    yield* fs.writeFileString(path, text, { mode: 0o755, flag: isNew ? "wx" : "w" })
   }).pipe(Effect.mapError(() => new Change.NotChanged({ detail: `Could not write ${oneLine(path)}. See --bin.` }))),
 })
 
@@ -178,7 +179,7 @@ const install = Effect.fnUntraced(function* (
   const content = scriptFor(program)
   const steps = [
     ...(yield* Change.bind(account, meant, username)),
-    ...(Option.exists(there, (text) => text === content) ? [] : [script(file, content)]),
+    ...(Option.exists(there, (text) => text === content) ? [] : [script(file, Option.isNone(there), content)]),
     ...(missing.length === 0
       ? []
       : [
@@ -216,13 +217,12 @@ const uninstall = Effect.fnUntraced(function* (
   const helpers = helpersIn(text)
   const ours = Object.keys(helpers).filter((host) => meant.includes(host) && Reflect.get(helpers, host) === helperName)
   const isLast = Object.entries(helpers).every(([host, helper]) => helper !== helperName || ours.includes(host))
-  const next =
-    ours.length > 0 && ours.length === Object.keys(helpers).length
-      ? JsonText.without(text, ["credHelpers"])
-      : ours.reduce(
-          (text, host) => Option.flatMap(text, (text) => JsonText.without(text, ["credHelpers", host])),
-          Option.some(text),
-        )
+  const isAll = ours.length > 0 && ours.length === Object.keys(helpers).length
+  const members = isAll ? [["credHelpers"]] : ours.map((host) => ["credHelpers", host])
+  let next = Option.some(text)
+  for (const member of members) {
+    if (Option.isSome(next)) next = yield* Change.without(path, next.value, member)
+  }
   const file = paths.resolve(folder, scriptName)
   const there = yield* Change.textAt(file)
   const steps = [

@@ -94,14 +94,17 @@ const yaml = (user: string, [command = "", ...args]: ReadonlyArray<string>) =>
     2,
   )
 
+/** The kubeconfig, as a template of kubectl puts it. */
+const view = (template: string) => Change.ask("kubectl", ["config", "view", "--output", `jsonpath=${template}`])
+
 /** The exec of a user in the kubeconfig: none if there is no such user, and no words if it has another login. */
 const wordsOf = Effect.fnUntraced(function* (user: string) {
-  const said = yield* Change.ask("kubectl", [
-    "config",
-    "view",
-    "--output",
-    `jsonpath={range .users[?(@.name==${JSON.stringify(user)})]}{.user.exec.command}{"\\n"}{range .user.exec.args[*]}{@}{"\\n"}{end}{end}`,
-  ])
+  const names = yield* view("{range .users[*]}{.name}{end}")
+  // To choose among no users is an error of kubectl's.
+  if (Option.isNone(names) || names.value === "") return Option.map(names, () => undefined)
+  const said = yield* view(
+    `{range .users[?(@.name==${JSON.stringify(user)})]}{.user.exec.command}{"\\n"}{range .user.exec.args[*]}{@}{"\\n"}{end}{end}`,
+  )
   return Option.map(said, (text) => (text === "" ? undefined : text.split("\n").slice(0, -1)))
 })
 

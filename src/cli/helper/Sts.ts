@@ -20,6 +20,8 @@ const hints: { readonly [code: string]: string } = {
     "The token is not one that it can check: it must be a JWT, of an issuer and for an audience that IAM knows as an identity provider. Where the access token is none, try --id-token.",
   IDPRejectedClaim: "The token's issuer, or the role's trust policy, does not want what the token claims.",
   AccessDenied: "The role's trust policy does not allow it for what the token claims.",
+  RegionDisabledException:
+    "STS is not switched on in that region for the role's account; name another one with --region.",
   ValidationError: "It does not take the role, the name of the session, or how long it is to last.",
 }
 
@@ -50,5 +52,7 @@ export const assume = Effect.fnUntraced(function* (endpoint: string, role: Aws.R
   const keys = status === 200 ? Aws.parseKeys(Redacted.value(text)) : undefined
   if (keys !== undefined) return keys
   const code = Aws.parseError(Redacted.value(text))
-  return yield* status >= 500 || passing.test(code ?? "") ? unavailable("error") : new RoleRefused({ code })
+  return yield* status >= 500 || status === 429 || passing.test(code ?? "")
+    ? unavailable("error")
+    : new RoleRefused({ code })
 })

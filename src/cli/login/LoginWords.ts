@@ -7,6 +7,10 @@
 import { Context } from "effect"
 import type { FlowName } from "../FlowName.ts"
 
+/**
+ * What `login` says. What is not told otherwise is as in `english`. Times are in words already, like `10 min`; accounts,
+ * names, codes, addresses and problems are printable; a `command` is one to type.
+ */
 export interface LoginWords {
   // Which account
   readonly noProvider: string

@@ -63,7 +63,7 @@ describe("a login", () => {
           "damaged",
           "unreadable",
           true,
-          `mv ${fileOf("damaged")} ${fileOf("damaged")}.damaged && tokenkeep login damaged`,
+          `mv -i ${fileOf("damaged")} ${fileOf("damaged")}.damaged && tokenkeep login damaged`,
         ],
         ["later", "newer", true, null],
       ])
