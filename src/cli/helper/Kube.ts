@@ -97,7 +97,7 @@ const yaml = (user: string, [command = "", ...args]: ReadonlyArray<string>) =>
 /** The kubeconfig, as a template of kubectl puts it. */
 const view = (template: string) => Change.ask("kubectl", ["config", "view", "--output", `jsonpath=${template}`])
 
-/** The exec of a user in the kubeconfig: none if there is no such user, and no words if it has another login. */
+/** The words of a user's exec: `undefined` if there is no such user, an empty one if it has another login; none if kubectl cannot tell. */
 const wordsOf = Effect.fnUntraced(function* (user: string) {
   const names = yield* view("{range .users[*]}{.name}{end}")
   // To choose among no users is an error of kubectl's.
