@@ -47,14 +47,15 @@ export const answer = (
   return request.isRead ? stdin().then((text) => (text === undefined ? undefined : found(text))) : found("")
 }
 
+/** Says what was not taken at once. */
+const sayOn = (rest: string | Uint8Array) => process.stdout.on("error", () => {}).write(rest)
+
 /** Says it; whoever read what is said here may be gone. */
 const say = (text: string): void => {
   if (text === "") return
   write(1, text, (error, written) => {
-    if (error?.code === "EAGAIN") process.stdout.write(text)
-    else if (error === null && written < Buffer.byteLength(text)) {
-      process.stdout.write(Buffer.from(text).subarray(written))
-    }
+    if (error?.code === "EAGAIN") sayOn(text)
+    else if (error === null && written < Buffer.byteLength(text)) sayOn(Buffer.from(text).subarray(written))
   })
 }
 

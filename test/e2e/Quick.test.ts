@@ -43,6 +43,20 @@ describe("the executable", () => {
     }),
   )
 
+  it.live("says nothing more when whoever reads has read enough", () =>
+    Effect.gen(function* () {
+      const home = yield* TemporaryHome.make
+      // More than a pipe holds.
+      yield* loggedIn(home, { example: recordOf("x".repeat(200_000)) })
+      const { stderr, stdout } = spawnSync(
+        "bash",
+        ["-c", '"$0" "$1" token example | head -c 6; echo "${PIPESTATUS[0]}"', process.execPath, Program.main],
+        { env: { TOKENKEEP_HOME: home, HOME: home, PATH: process.env["PATH"] }, encoding: "utf8" },
+      )
+      assert.deepStrictEqual({ stderr, stdout }, { stderr: "", stdout: "access0\n" })
+    }),
+  )
+
   it.live("keeps what Node compiled where nobody else can put something", () =>
     Effect.gen(function* () {
       const home = yield* TemporaryHome.make
