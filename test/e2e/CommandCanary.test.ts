@@ -50,11 +50,8 @@ describe("the secrets of a login", () => {
       writeFileSync(`${home}/.docker/config.json`, "{}")
       const install = ["--install", "--yes"]
       const silent = [
-        ["status"],
         ["status", "--json"],
-        ["doctor"],
         ["doctor", "--json"],
-        ["provider", "show", "example"],
         ["token", "example", "--min-ttl", "nonsense"],
         ["token", "other", "--json"],
         ["helper", "git", "example", "--host", "git.example", ...install],
