@@ -1,6 +1,5 @@
-#!/usr/bin/env node
 /**
- * The executable: the commands, what they run on, and how the process ends.
+ * The whole program, which runs when it is loaded: the commands, what they run on, and how the process ends.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"

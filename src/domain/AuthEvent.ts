@@ -9,6 +9,7 @@ import { type DateTime, Option, Schema } from "effect"
 import { AccountKeyFromString } from "./AccountKey.ts"
 import { ascii } from "./AsciiJson.ts"
 import { Fingerprint } from "./Fingerprint.ts"
+import { refreshFailures } from "./RecordWords.ts"
 import { Revocation } from "./Revocation.ts"
 import { FlowType } from "./Session.ts"
 
@@ -37,14 +38,7 @@ export type LoginFailure = typeof LoginFailure.Type
 
 /** Why a refresh brought nothing. */
 export const RefreshFailure = Schema.Literals([
-  "reauth_required",
-  "not_entitled",
-  "rate_limited",
-  "transient",
-  /** It was sent, and no answer came that can be understood. */
-  "lost",
-  "endpoint_moved",
-  "misconfigured",
+  ...refreshFailures,
   /** The provider's record names another server or client than at the login, so nothing was sent. */
   "another_granter",
   /** The answer had everything but an access token that is still valid. */

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, ConfigProvider, DateTime, Effect, Exit, Fiber, Option, Queue, Redacted, Stdio, Terminal } from "effect"
+import { Cause, ConfigProvider, DateTime, Effect, Exit, Fiber, Option, Redacted, Stdio, Terminal } from "effect"
 import { TestConsole } from "effect/testing"
 import { NoInput } from "../../src/cli/GlobalFlags.ts"
 import * as Import from "../../src/cli/Import.ts"
@@ -8,6 +8,7 @@ import { claude } from "../../src/import/Claude.ts"
 import { qwen } from "../../src/import/Qwen.ts"
 import type { FoundLogin } from "../../src/import/Search.ts"
 import type { Tool } from "../../src/import/Tool.ts"
+import * as Keyboard from "../support/Keyboard.ts"
 import { NodeServices } from "@effect/platform-node"
 
 const loginOf = (tool: Tool): FoundLogin => ({
@@ -39,23 +40,8 @@ const answered = Effect.fnUntraced(function* (
   isTerminal = true,
   noInput = false,
 ) {
-  const terminal = Terminal.make({
-    columns: Effect.succeed(80),
-    rows: Effect.succeed(24),
-    size: Queue.make<Terminal.Size, Cause.Done>(),
-    readInput: Effect.gen(function* () {
-      const queue = yield* Queue.make<Terminal.UserInput, Cause.Done>()
-      for (const name of keys) {
-        Queue.offerUnsafe(queue, { input: Option.none(), key: { name, ctrl: name === "c", meta: false, shift: false } })
-      }
-      Queue.endUnsafe(queue)
-      return queue
-    }),
-    readLine: Effect.die("not asked for"),
-    display: () => Effect.die("nothing goes to stdout"),
-  })
   const asking = yield* Import.ask(loginOf(tool), Account.make("anthropic")).pipe(
-    Effect.provideService(Terminal.Terminal, terminal),
+    Effect.provideService(Terminal.Terminal, Keyboard.pressed(keys)),
     Effect.provideService(NoInput, noInput),
     // Not that of whoever runs the tests, where CI may be set.
     Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: {} })),

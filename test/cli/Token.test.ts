@@ -3,19 +3,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Cause,
-  ConfigProvider,
-  DateTime,
-  Duration,
-  Effect,
-  Layer,
-  Option,
-  Queue,
-  Redacted,
-  Stdio,
-  Terminal,
-} from "effect"
+import { Cause, ConfigProvider, DateTime, Duration, Effect, Layer, Option, Redacted, Stdio, Terminal } from "effect"
 import { Command } from "effect/cli"
 import { TestClock, TestConsole } from "effect/testing"
 import { Accounts } from "../../src/broker/Accounts.ts"
@@ -29,6 +17,7 @@ import * as Account from "../../src/domain/AccountKey.ts"
 import * as AccountRecord from "../../src/domain/AccountRecord.ts"
 import { ProviderNotConfigured, ReauthRequired, RefreshNotAvailable, TokenNotFound } from "../../src/domain/Errors.ts"
 import type { PublicToken } from "../../src/domain/Token.ts"
+import * as Keyboard from "../support/Keyboard.ts"
 
 const account = Account.make("demo")
 
@@ -39,27 +28,6 @@ const tokenOf = (name: string): PublicToken => ({
   scope: "a b",
   extras: { account_id: "x" },
 })
-
-/** A terminal at which these keys are pressed. */
-const terminalOf = (keys: ReadonlyArray<string>) =>
-  Terminal.make({
-    columns: Effect.succeed(80),
-    rows: Effect.succeed(24),
-    size: Queue.make<Terminal.Size, Cause.Done>(),
-    readInput: Effect.gen(function* () {
-      const queue = yield* Queue.make<Terminal.UserInput, Cause.Done>()
-      for (const name of keys) {
-        Queue.offerUnsafe(queue, {
-          input: Option.some(name),
-          key: { name, ctrl: name === "c", meta: false, shift: false },
-        })
-      }
-      Queue.endUnsafe(queue)
-      return queue
-    }),
-    readLine: Effect.die("not asked for"),
-    display: () => Effect.die("nothing goes to stdout"),
-  })
 
 const program = Command.make("tokenkeep").pipe(
   Command.withSubcommands([token]),
@@ -97,7 +65,7 @@ const said = Effect.fnUntraced(function* (args: ReadonlyArray<string>, asked: As
       isRotating: () => Effect.succeed(isRotating),
       idToken: () => Effect.succeedNone,
     }),
-    Effect.provideService(Terminal.Terminal, terminalOf(keys)),
+    Effect.provideService(Terminal.Terminal, Keyboard.pressed(keys)),
     Effect.provide([
       NodeServices.layer,
       ConfigProvider.layer(ConfigProvider.fromUnknown({})),

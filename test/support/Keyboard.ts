@@ -39,3 +39,24 @@ export const make = ({ columns = 80, rows = 24 } = {}) => {
       ),
   }
 }
+
+/** A terminal at which these keys have been pressed, and no others will be; the key `c` with Ctrl. */
+export const pressed = (keys: ReadonlyArray<string>) =>
+  Terminal.make({
+    columns: Effect.succeed(80),
+    rows: Effect.succeed(24),
+    size: Queue.make<Terminal.Size, Cause.Done>(),
+    readInput: Effect.gen(function* () {
+      const queue = yield* Queue.make<Terminal.UserInput, Cause.Done>()
+      for (const name of keys) {
+        Queue.offerUnsafe(queue, {
+          input: Option.some(name),
+          key: { name, ctrl: name === "c", meta: false, shift: false },
+        })
+      }
+      Queue.endUnsafe(queue)
+      return queue
+    }),
+    readLine: Effect.die("not asked for"),
+    display: () => Effect.die("nothing but answers goes to stdout"),
+  })
